@@ -1,0 +1,1 @@
+"""The data room: collect, clean, deduplicate, gate for quality, split."""

@@ -1,0 +1,1 @@
+"""The joined loop: recipes that call stages of several rooms."""

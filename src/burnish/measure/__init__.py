@@ -1,0 +1,1 @@
+"""Pure numbers: metrics, intervals, divergence."""

@@ -1,0 +1,1 @@
+"""Model parts: weights, tokenizer, precision; torch is imported inside functions."""

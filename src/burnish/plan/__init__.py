@@ -1,0 +1,1 @@
+"""The planning room: what a run will cost before it is run."""

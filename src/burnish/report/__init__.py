@@ -1,0 +1,1 @@
+"""Reports and trackers: readers of evidence and events."""

@@ -1,0 +1,76 @@
+"""The code fingerprint: a digest of the code that a stage can reach, blind to comments and layout."""
+
+import ast
+import functools
+import hashlib
+import importlib.util
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+_HOW_NOT_WHAT = ("burnish.artifacts", "burnish.runtime", "burnish.errors")
+
+
+def code_digest(stage: Callable[..., Any]) -> str:
+    """Hash the modules of the stage's own package that its module imports, directly or not.
+
+    `artifacts`, `runtime` and `errors` say how a stage runs, not what it computes, and stay out.
+    Docstrings, comments and layout do not count: the syntax tree does.
+    """
+    package = stage.__module__.split(".", 1)[0]
+    seen: dict[str, str] = {}
+    _visit(stage.__module__, package, seen)
+    text = "\n".join(f"{name} {digest}" for name, digest in sorted(seen.items()))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _visit(module: str, package: str, seen: dict[str, str]) -> None:
+    if module in seen or module.startswith(_HOW_NOT_WHAT):
+        return
+    path = _source(module)
+    if path is None:
+        return
+    digest, imports = _read(path, path.stat().st_mtime_ns, module)
+    seen[module] = digest
+    for name in imports:
+        if name.split(".", 1)[0] == package:
+            _visit(name, package, seen)
+
+
+@functools.cache
+def _read(path: Path, _mtime_ns: int, module: str) -> tuple[str, tuple[str, ...]]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    imports: set[str] = set()
+    is_package = path.name == "__init__.py"
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import(names=names):
+                imports.update(name.name for name in names)
+            case ast.ImportFrom(module=source, names=names, level=level):
+                base = _resolve(module, source, level, is_package)
+                imports.add(base)
+                imports.update(f"{base}.{name.name}" for name in names)
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef() | ast.Module() if ast.get_docstring(node):
+                node.body = node.body[1:]
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest(), tuple(sorted(imports))
+
+
+def _resolve(module: str, source: str | None, level: int, is_package: bool) -> str:
+    if level == 0:
+        return source or ""
+    parts = module.split(".")
+    base = parts[: len(parts) - level + is_package]
+    return ".".join([*base, *([source] if source else [])])
+
+
+def _source(module: str) -> Path | None:
+    loaded = sys.modules.get(module)
+    origin = getattr(loaded, "__file__", None) if loaded else None
+    if origin is None and loaded is None:
+        try:
+            spec = importlib.util.find_spec(module)
+        except (ImportError, ValueError):
+            return None
+        origin = spec.origin if spec else None
+    return Path(origin) if origin and origin.endswith(".py") else None

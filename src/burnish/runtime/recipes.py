@@ -1,0 +1,162 @@
+"""Recipes: fill nested frozen dataclasses from plain mappings, and say exactly what does not fit.
+
+A choice is a union of dataclasses. In YAML its `kind` names the member, in snake case; the rest are the
+member's own keys: `method: {kind: lora, rank: 16}`, or just `method: lora` for its defaults.
+"""
+
+import difflib
+import re
+import types
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, fields, is_dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from burnish.errors import BurnishError, RecipeError
+
+T = TypeVar("T")
+
+
+def fill(recipe: type[T], values: Mapping[str, Any]) -> T:
+    """Build `recipe` from `values`.
+
+    Raises:
+        RecipeError: an unknown or missing key, a wrong type, a value outside its choices, or a pair that
+            the dataclass's `__post_init__` forbids. One sentence: key, value, allowed, nearest right key.
+    """
+    filled: T = _dataclass(recipe, values, "")
+    return filled
+
+
+def choice_name(kind: type[Any]) -> str:
+    """Give the `kind` by which YAML names a member of a choice: `HuggingFaceFolder` -> `hugging_face_folder`."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower()
+
+
+def _dataclass(kind: type[Any], values: object, key: str) -> Any:
+    if not isinstance(values, Mapping):
+        keys = ", ".join(field.name for field in fields(kind))
+        raise RecipeError(f"{key or 'the recipe'} is {_show(values)}; it must be a mapping with keys among: {keys}")
+    hints = get_type_hints(kind)
+    known = {field.name: field for field in fields(kind)}
+    for name in values:
+        if name not in known:
+            raise RecipeError(_unknown(_join(key, str(name)), str(name), values[name], list(known)))
+    absent = [name for name, field in known.items() if name not in values and not _has_default(field)]
+    if absent:
+        raise RecipeError(
+            f"{_join(key, absent[0])} is not given and has no default; set it to a {_name(hints[absent[0]])}"
+        )
+    arguments = {str(name): _value(hints[str(name)], value, _join(key, str(name))) for name, value in values.items()}
+    try:
+        return kind(**arguments)
+    except BurnishError as error:
+        raise RecipeError(f"{key}: {error}" if key else str(error)) from error
+
+
+def _value(kind: Any, value: object, key: str) -> Any:
+    origin = get_origin(kind)
+    if kind is Any:
+        return value
+    if origin is Literal:
+        return _literal(kind, value, key)
+    if origin in (Union, types.UnionType):
+        return _union(kind, value, key)
+    if origin in (tuple, list):
+        return _sequence(kind, value, key)
+    if origin in (dict, Mapping) or (origin is not None and issubclass(origin, Mapping)):
+        return _mapping(kind, value, key)
+    if isinstance(kind, type) and is_dataclass(kind):
+        return _dataclass(kind, value, key)
+    return _scalar(kind, value, key)
+
+
+def _scalar(kind: type[Any], value: object, key: str) -> Any:
+    match kind():
+        case bool():
+            fits = isinstance(value, bool)
+        case int():
+            fits = isinstance(value, int) and not isinstance(value, bool)
+        case float():
+            fits = isinstance(value, int | float) and not isinstance(value, bool)
+        case str():
+            fits = isinstance(value, str)
+        case Path():
+            fits = isinstance(value, str | Path)
+        case _:
+            fits = isinstance(value, kind)
+    if not fits:
+        raise RecipeError(f"{key} is {_show(value)}; it must be {_article(_name(kind))}")
+    return kind(value)
+
+
+def _literal(kind: Any, value: object, key: str) -> Any:
+    allowed = get_args(kind)
+    if value in allowed:
+        return value
+    nearest = difflib.get_close_matches(str(value), [str(option) for option in allowed], n=1)
+    hint = f" Did you mean {nearest[0]}?" if nearest else ""
+    raise RecipeError(f"{key} is {_show(value)}; allowed: {', '.join(map(str, allowed))}.{hint}")
+
+
+def _union(kind: Any, value: object, key: str) -> Any:
+    members = get_args(kind)
+    if type(None) in members and value is None:
+        return None
+    choices: dict[str, type[Any]] = {choice_name(m): m for m in members if isinstance(m, type) and is_dataclass(m)}
+    if not choices:
+        (member,) = (member for member in members if member is not type(None))
+        return _value(member, value, key)
+    if len(choices) == 1 and not (isinstance(value, Mapping) and "kind" in value):
+        return _dataclass(next(iter(choices.values())), value, key)
+    body = {"kind": value} if isinstance(value, str) else value
+    if not isinstance(body, Mapping) or "kind" not in body:
+        raise RecipeError(f"{key} is {_show(value)}; give it a kind, one of: {', '.join(choices)}")
+    name = body["kind"]
+    if name not in choices:
+        raise RecipeError(_unknown(f"{key}.kind", str(name), name, list(choices), what="allowed"))
+    return _dataclass(choices[str(name)], {k: v for k, v in body.items() if k != "kind"}, key)
+
+
+def _sequence(kind: Any, value: object, key: str) -> Any:
+    if not isinstance(value, list | tuple):
+        raise RecipeError(f"{key} is {_show(value)}; it must be a list")
+    item_kind = get_args(kind)[0]
+    return tuple(_value(item_kind, item, f"{key}[{index}]") for index, item in enumerate(value))
+
+
+def _mapping(kind: Any, value: object, key: str) -> Any:
+    if not isinstance(value, Mapping):
+        raise RecipeError(f"{key} is {_show(value)}; it must be a mapping")
+    key_kind, item_kind = get_args(kind)
+    return {
+        _scalar(key_kind, name, key): _value(item_kind, item, _join(key, str(name))) for name, item in value.items()
+    }
+
+
+def _unknown(key: str, name: str, value: object, allowed: list[str], *, what: str = "keys here") -> str:
+    nearest = difflib.get_close_matches(name, allowed, n=1, cutoff=0.5)
+    hint = f" Did you mean {nearest[0]}?" if nearest else ""
+    return f"{key}={_show(value)} is not known; {what}: {', '.join(allowed)}.{hint}"
+
+
+def _has_default(field: Field[Any]) -> bool:
+    return field.default is not MISSING or field.default_factory is not MISSING
+
+
+def _join(key: str, name: str) -> str:
+    return f"{key}.{name}" if key else name
+
+
+def _name(kind: Any) -> str:
+    names = {int: "whole number", float: "number", str: "text", bool: "true or false", Path: "path"}
+    return names.get(kind, getattr(kind, "__name__", str(kind)))
+
+
+def _article(name: str) -> str:
+    return name if name == "true or false" or name == "text" else f"a {name}"
+
+
+def _show(value: object) -> str:
+    text = repr(value) if isinstance(value, str) else str(value)
+    return text if len(text) <= 60 else f"{text[:57]}…"

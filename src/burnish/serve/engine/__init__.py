@@ -1,0 +1,1 @@
+"""Engines: whatever turns token ids into token ids, behind one protocol."""
