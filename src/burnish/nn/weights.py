@@ -1,0 +1,99 @@
+"""Weights and tokenizers in the Hugging Face layout: open, save, read from GGUF; safetensors only."""
+
+import contextlib
+import io
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from burnish.errors import BurnishError
+from burnish.runtime import need
+
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "special_tokens_map.json")
+CONFIG_FILES = ("config.json", "generation_config.json")
+
+
+@contextlib.contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """Keep transformers and PEFT from drawing their own progress bars and advice over ours."""
+    logging = need("transformers", extra="train").utils.logging
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def open_model(folder: Path, *, precision: str) -> Any:
+    """Open a causal language model for inference.
+
+    Args:
+        folder: Hugging Face layout with safetensors.
+        precision: "fp32" or "bf16", of the weights in memory.
+    """
+    transformers = need("transformers", extra="train")
+    with quiet_transformers():
+        model = transformers.AutoModelForCausalLM.from_pretrained(
+            folder, dtype=torch_dtype(precision), use_safetensors=True, local_files_only=True
+        )
+    return model.eval()
+
+
+def open_tokenizer(folder: Path) -> Any:
+    """Open a tokenizer with its chat template."""
+    transformers = need("transformers", extra="train")
+    with quiet_transformers():
+        return transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+
+
+def save_model(model: Any, folder: Path) -> None:
+    """Write config and safetensors."""
+    with quiet_transformers():
+        model.save_pretrained(folder, safe_serialization=True)
+
+
+def copy_tokenizer(source: Path, target: Path) -> None:
+    """Copy the tokenizer's and the generation config's files byte for byte, so that no hand-over can change them."""
+    for name in (*TOKENIZER_FILES, "generation_config.json"):
+        if (source / name).exists():
+            (target / name).write_bytes((source / name).read_bytes())
+
+
+def read_gguf(path: Path) -> tuple[Any, Any]:
+    """Read a GGUF file: its weights dequantised to float32, and its tokenizer.
+
+    Returns:
+        model, tokenizer: as transformers classes, no longer marked as quantised.
+
+    Raises:
+        BurnishError: transformers knows no such architecture in GGUF, or the file is damaged.
+    """
+    transformers = need("transformers", extra="train")
+    need("gguf", extra="train")
+    torch = need("torch", extra="train")
+    folder, name = str(path.parent), path.name
+    try:
+        with quiet_transformers():
+            tokenizer = transformers.AutoTokenizer.from_pretrained(folder, gguf_file=name)
+            read = transformers.AutoModelForCausalLM.from_pretrained(folder, gguf_file=name, dtype=torch.float32)
+    except (ValueError, KeyError, OSError) as error:
+        raise BurnishError(f"{path} cannot be read as GGUF ({error}); give a safetensors folder instead") from error
+    config = read.config
+    if hasattr(config, "quantization_config"):
+        del config.quantization_config  # the weights are plain numbers now, and save_pretrained must see that
+    model = type(read)(config)
+    model.load_state_dict(read.state_dict())
+    return model, tokenizer
+
+
+def torch_dtype(precision: str) -> Any:
+    """Give torch's dtype of a precision."""
+    torch = need("torch", extra="train")
+    return {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
