@@ -26,8 +26,8 @@ def tree_digests(root: Path) -> dict[str, str]:
     """
     digests: dict[str, str] = {}
     for folder, names, files in os.walk(root):
-        names.sort()
-        for name in sorted(files):
+        linked = [name for name in names if (Path(folder) / name).is_symlink()]
+        for name in sorted([*files, *linked]):
             path = Path(folder) / name
             if path.is_symlink() or not path.is_file():
                 raise ArtifactError(f"{path} is not a regular file; copy its content in instead of linking")
@@ -41,8 +41,15 @@ def json_digest(value: object) -> str:
 
 
 def canonical_json(value: object) -> str:
-    """Write `value` as JSON with sorted keys and no spaces, so that equal values are equal text."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    """Write `value` as JSON with sorted keys and no spaces, so that equal values are equal text.
+
+    Raises:
+        ArtifactError: a number in it is not finite, which JSON cannot say.
+    """
+    try:
+        return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    except ValueError as error:
+        raise ArtifactError(f"a value has no stable form ({error}); numbers must be finite") from error
 
 
 def plain(value: object, *, inputs: dict[str, str] | None = None) -> Any:

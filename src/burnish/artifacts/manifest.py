@@ -9,6 +9,7 @@ from burnish.artifacts.digest import json_digest
 from burnish.errors import ArtifactError
 
 SCHEMA_VERSION = 1
+_SELF = "manifest_sha256"
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Manifest:
     Attributes:
         files: relative path in the payload -> SHA-256.
         evidence_sha256: digest of evidence.json.
+        card_sha256: digest of card.md; empty only while the card is being written.
         inputs: content digest -> path of inputs that came from outside the store, for people.
         code: digest of the code that the stage can reach.
         environment: hardware and software fingerprint; recorded, not part of the lineage.
@@ -51,18 +53,21 @@ class Manifest:
     peak_memory_bytes: int
     created_unix_s: float
     inputs: dict[str, str] = field(default_factory=dict)
+    card_sha256: str = ""
     schema_version: int = SCHEMA_VERSION
 
     def write(self, path: Path) -> None:
-        """Write the manifest as JSON."""
-        path.write_text(json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        """Write the manifest as JSON, with a digest of itself as its last key."""
+        body = asdict(self)
+        body[_SELF] = json_digest(body)
+        path.write_text(json.dumps(body, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
     @staticmethod
     def read(path: Path) -> "Manifest":
         """Read a manifest.
 
         Raises:
-            ArtifactError: missing, not a manifest, of a newer schema, or its folder's digest does not follow from it.
+            ArtifactError: missing, not a manifest, of a newer schema, altered, or its lineage gives another digest.
         """
         try:
             raw: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -72,6 +77,8 @@ class Manifest:
                     f"{path} has schema version {version}; this burnish reads {SCHEMA_VERSION}. "
                     "Use the burnish that wrote it, or run the recipe again."
                 )
+            if raw.pop(_SELF, None) != json_digest(raw):
+                raise ArtifactError(f"{path} was altered. Delete the folder and run the recipe again.")
             raw["parents"] = tuple(Parent(**parent) for parent in raw["parents"])
             manifest = Manifest(**raw)
         except (OSError, ValueError, TypeError, KeyError) as error:

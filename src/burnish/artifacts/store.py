@@ -1,11 +1,12 @@
 """The store: a folder of sealed artifacts, each written beside, fsynced, and renamed once."""
 
 import errno
+import logging
 import os
 import shutil
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,9 @@ from burnish.artifacts.evidence import write_evidence
 from burnish.artifacts.kinds import KINDS, Artifact, Draft
 from burnish.artifacts.manifest import Manifest, Parent
 from burnish.errors import ArtifactError, BurnishError
+
+logger = logging.getLogger(__name__)
+_REMEDY = "Delete the folder and run the recipe again."
 
 
 @dataclass(frozen=True)
@@ -62,8 +66,8 @@ class Store:
         """
         for kind in KINDS:
             folder = self.root / kind / digest
-            if (folder / "manifest.json").exists():
-                return self._open(folder)
+            if folder.exists():
+                return self._open_own(folder)
         return None
 
     def open(self, reference: str) -> Artifact:
@@ -77,7 +81,7 @@ class Store:
             return self._open(folder.resolve())
         matches = [path for path in self._folders() if len(reference) >= 4 and path.name.startswith(reference)]
         if len(matches) == 1:
-            return self._open(matches[0])
+            return self._open_own(matches[0])
         if not matches:
             raise ArtifactError(
                 f"no artifact {reference!r} in {self.root}; give a digest (4 digits or more) or a folder. "
@@ -87,9 +91,16 @@ class Store:
         raise ArtifactError(f"{reference!r} matches {len(matches)} artifacts ({names}); give more digits")
 
     def all(self) -> Iterator[Artifact]:
-        """List sealed artifacts, oldest first, without verifying payloads."""
-        artifacts = [self._named(path, Manifest.read(path / "manifest.json")) for path in self._folders()]
-        yield from sorted(artifacts, key=lambda artifact: artifact.manifest.created_unix_s)
+        """List sealed artifacts, oldest first, without verifying payloads; an unreadable one is logged and left out."""
+        artifacts = []
+        for path in self._folders():
+            try:
+                manifest = Manifest.read(path / "manifest.json")
+            except ArtifactError as error:
+                logger.warning("%s", error)
+                continue
+            artifacts.append((manifest.created_unix_s, self._named(path, manifest)))
+        yield from (artifact for _, artifact in sorted(artifacts, key=lambda pair: pair[0]))
 
     def seal(self, work: Path, draft: Draft[Artifact], made: Made) -> Artifact:
         """Make the folder `work` (holding `payload/`) an artifact: manifest, evidence, card, fsync, one rename.
@@ -118,6 +129,7 @@ class Store:
                 inputs=made.inputs,
             )
             (work / "card.md").write_text(write_card(manifest, draft.evidence, draft.summary), encoding="utf-8")
+            manifest = replace(manifest, card_sha256=file_digest(work / "card.md"))
             manifest.write(work / "manifest.json")
             _sync_tree(work)
             work.rename(target)
@@ -139,7 +151,14 @@ class Store:
         raise ArtifactError(f"no artifact {digest[:12]} in {self.root}")
 
     def _folders(self) -> list[Path]:
-        return [path.parent for kind in KINDS for path in (self.root / kind).glob("*/manifest.json")]
+        return [path for kind in KINDS for path in (self.root / kind).iterdir() if path.is_dir()]
+
+    def _open_own(self, folder: Path) -> Artifact:
+        """Open a folder of this store, where the name is the lineage and must be the manifest's."""
+        artifact = self._open(folder)
+        if (artifact.kind, artifact.digest) != (folder.parent.name, folder.name):
+            raise ArtifactError(f"{folder} holds another artifact, {artifact.kind}/{artifact.digest[:12]}. {_REMEDY}")
+        return artifact
 
     def _open(self, folder: Path) -> Artifact:
         manifest = Manifest.read(folder / "manifest.json")
@@ -159,20 +178,20 @@ def verify(folder: Path, manifest: Manifest) -> None:
     Raises:
         ArtifactError: a file is missing, added or altered; the message names the first one.
     """
-    remedy = "Delete the folder and run the recipe again."
     found = tree_digests(folder / "payload") if (folder / "payload").is_dir() else {}
     for name in sorted(manifest.files.keys() | found.keys()):
         if manifest.files.get(name) != found.get(name):
             state = "is missing" if name not in found else "was added" if name not in manifest.files else "was altered"
-            raise ArtifactError(f"{folder}: payload file {name} {state}. {remedy}")
+            raise ArtifactError(f"{folder}: payload file {name} {state}. {_REMEDY}")
     if json_digest(found) != manifest.payload_digest:
-        raise ArtifactError(f"{folder}: the payload digest does not match the manifest. {remedy}")
-    try:
-        evidence = file_digest(folder / "evidence.json")
-    except OSError as error:
-        raise ArtifactError(f"{folder}: evidence.json is missing. {remedy}") from error
-    if evidence != manifest.evidence_sha256:
-        raise ArtifactError(f"{folder}: evidence.json was altered. {remedy}")
+        raise ArtifactError(f"{folder}: the payload digest does not match the manifest. {_REMEDY}")
+    for name, expected in (("evidence.json", manifest.evidence_sha256), ("card.md", manifest.card_sha256)):
+        try:
+            digest = file_digest(folder / name)
+        except OSError as error:
+            raise ArtifactError(f"{folder}: {name} is missing. {_REMEDY}") from error
+        if digest != expected:
+            raise ArtifactError(f"{folder}: {name} was altered. {_REMEDY}")
 
 
 def storage_error(error: OSError, root: Path) -> BurnishError:

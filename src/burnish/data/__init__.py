@@ -1,1 +1,5 @@
-"""The data room: collect, clean, deduplicate, gate for quality, split."""
+"""The data room: collect, clean, deduplicate, gate for quality, split.
+
+Each stage takes records and gives records. What it drops it keeps aside under `rejected/`, one row a record,
+with the rule, the value that broke it, the threshold, and for a duplicate its partner and their similarity.
+"""

@@ -1,11 +1,13 @@
 """Load a model in plain transformers `generate`, the baseline that a served model is compared with."""
 
 import json
+import multiprocessing
 import time
-from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
 from burnish.artifacts import DatasetArtifact, Draft, ModelArtifact, ReportArtifact
 from burnish.evaluate.latency import LoadConfig, Timing, load_evidence, load_prompts
@@ -29,25 +31,28 @@ def load_generate(
 ) -> Draft[ReportArtifact]:
     """Generate for the same prompts in batches of `concurrency`, and time each token.
 
-    This is kind to the baseline: no HTTP, no queue, batches always full. All requests of a batch start
-    together and end together, as `generate` does it.
+    This is kind to the baseline: no HTTP, no queue, batches always full. It runs in a process of its own, so
+    that its memory is its own. All requests of a batch start and end together, as `generate` does it.
     """
     precision = resolve(config.precision)
-    tokenizer = open_tokenizer(model.payload)
-    chat = ChatFormat(tokenizer)
-    network = open_model(model.payload, precision=precision)
+    chat = ChatFormat(open_tokenizer(model.payload))
     prompts = [list(chat.prompt(messages).ids) for messages in load_prompts(data, config.load)]
     size = config.load.concurrency
     batches = [prompts[start : start + size] for start in range(0, len(prompts), size)]
     timings: list[Timing] = []
-    with PeakMemory() as memory, out.progress("transformers generate", total=len(prompts), unit="requests") as bar:
-        _generate(network, batches[0], 2, chat.end_of_turn)  # warm-up
+    spawn = multiprocessing.get_context("spawn")
+    opening = (model.payload, precision, config.load.threads, chat.end_of_turn)
+    with (
+        out.progress("transformers generate", total=len(prompts), unit="requests") as bar,
+        ProcessPoolExecutor(1, mp_context=spawn, initializer=_Baseline.open, initargs=opening) as process,
+    ):
+        process.submit(_Baseline.generate, batches[0], 2).result()  # warm-up
         start_s = time.perf_counter()
         for batch in batches:
-            timings += _generate(network, batch, config.load.max_tokens, chat.end_of_turn)
+            timings += process.submit(_Baseline.generate, batch, config.load.max_tokens).result()
             bar.advance(len(batch))
         seconds = time.perf_counter() - start_s
-        peak_bytes = memory.peak_bytes
+        peak_bytes = process.submit(_peak_bytes).result()
     lines = "".join(json.dumps(timing.row()) + "\n" for timing in timings)
     (out / "requests.jsonl").write_text(lines, encoding="utf-8")
     how = f"transformers generate, {precision}, static batches of {size}, greedy, {config.load.max_tokens} tokens each"
@@ -55,39 +60,47 @@ def load_generate(
     return Draft(ReportArtifact, evidence, f"{model.label} under load: {how}.")
 
 
-def _generate(network: Any, batch: list[list[int]], max_tokens: int, pad: int) -> list[Timing]:
-    """Generate for one batch; every request of it sees each token at the same time."""
-    torch = need("torch", extra="train")
-    transformers = need("transformers", extra="train")
-    longest = max(len(ids) for ids in batch)
-    ids = torch.tensor([[pad] * (longest - len(row)) + row for row in batch])
-    mask = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in batch])
-    moments: list[float] = []
+class _Baseline:
+    """The model in the baseline's own process."""
 
-    class Clock:
-        """A stopping criterion that only looks at the clock."""
+    network: ClassVar[Any]
+    pad: ClassVar[int]
 
-        def __call__(self, input_ids: Any, scores: Any, **_: Any) -> Any:
-            """Note the moment and stop nothing."""
+    @classmethod
+    def open(cls, folder: Path, precision: str, threads: int | None, pad: int) -> None:
+        """Open the model, once a process."""
+        if threads is not None:
+            need("torch", extra="train").set_num_threads(threads)
+        cls.network, cls.pad = open_model(folder, precision=precision), pad
+
+    @classmethod
+    def generate(cls, batch: list[list[int]], max_tokens: int) -> list[Timing]:
+        """Generate for one batch; every request of it sees each token at the same time."""
+        torch = need("torch", extra="train")
+        longest = max(len(ids) for ids in batch)
+        ids = torch.tensor([[cls.pad] * (longest - len(row)) + row for row in batch])
+        mask = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in batch])
+        moments: list[float] = []
+
+        def look_at_the_clock(input_ids: Any, scores: Any, **_: Any) -> Any:
             del scores
             moments.append(time.perf_counter())
-            return torch.zeros(input_ids.shape[0], dtype=torch.bool)
+            return torch.zeros(input_ids.shape[0], dtype=torch.bool)  # stop nothing
 
-    start_s = time.perf_counter()
-    with quiet_transformers(), torch.inference_mode():
-        network.generate(
-            ids,
-            attention_mask=mask,
-            do_sample=False,
-            max_new_tokens=max_tokens,
-            min_new_tokens=max_tokens,
-            pad_token_id=pad,
-            stopping_criteria=transformers.StoppingCriteriaList([Clock()]),
-        )
-    gaps = list(_gaps(moments))
-    return [Timing(moments[0] - start_s, gaps, moments[-1] - start_s, max_tokens) for _ in batch]
+        start_s = time.perf_counter()
+        with quiet_transformers(), torch.inference_mode():
+            cls.network.generate(
+                ids,
+                attention_mask=mask,
+                do_sample=False,
+                max_new_tokens=max_tokens,
+                min_new_tokens=max_tokens,
+                pad_token_id=cls.pad,
+                stopping_criteria=[look_at_the_clock],
+            )
+        gaps = [after - before for before, after in pairwise(moments)]
+        return [Timing(moments[0] - start_s, gaps, moments[-1] - start_s, max_tokens) for _ in batch]
 
 
-def _gaps(moments: list[float]) -> Iterator[float]:
-    for before, after in pairwise(moments):
-        yield after - before
+def _peak_bytes() -> int:
+    return PeakMemory().peak_bytes

@@ -7,7 +7,7 @@ it the same probability?
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     import numpy as np
 
 
+FLOORS = {"tuned_to_merged": 0.99, "merged_to_compressed": 0.9, "compressed_to_served": 0.9}
+
+
 @dataclass(frozen=True)
 class ParityConfig:
     """Say how much is compared.
@@ -34,12 +37,14 @@ class ParityConfig:
         num_prompts: records of the test split, each with its label as the answer.
         served_tokens: greedy tokens that the server adds to each prompt, every one checked.
         num_examples: prompts whose answers are kept for people to read.
+        floors: hand-over -> smallest share of positions at which both sides must put the same token first.
     """
 
     task: LabelTask
     num_prompts: int = 32
     served_tokens: int = 8
     num_examples: int = 4
+    floors: dict[str, float] = field(default_factory=lambda: dict(FLOORS))
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -48,6 +53,9 @@ class ParityConfig:
                 f"num_prompts is {self.num_prompts}, num_examples {self.num_examples}, served_tokens "
                 f"{self.served_tokens}; need 1 <= num_examples <= num_prompts and served_tokens >= 1"
             )
+        for name, floor in self.floors.items():
+            if name not in FLOORS or not 0 <= floor <= 1:
+                raise RecipeError(f"floors.{name} is {floor}; floors are shares in [0, 1] for: {', '.join(FLOORS)}")
 
 
 @dataclass(frozen=True)
@@ -86,7 +94,7 @@ def check_parity(
         equal, total = _count_equal_tokens(prompts, (base, merged, compressed), server)
         answers = _answers(model_logits(base.payload), forms, server, prompts, chat, config)
     report = {
-        "handovers": [_row(handover) for handover in handovers],
+        "handovers": [_row(handover, config.floors.get(handover.name)) for handover in handovers],
         "template_tokens_equal_frac": equal / total,
         "examples": answers,
     }
@@ -155,7 +163,7 @@ def _answers(
     return rows
 
 
-def _row(handover: Handover) -> dict[str, Any]:
+def _row(handover: Handover, floor: float | None) -> dict[str, Any]:
     agrees = [value for row in handover.agrees for value in row]
     kl = [value for row in handover.kl_nats for value in row]
     return {
@@ -163,6 +171,7 @@ def _row(handover: Handover) -> dict[str, Any]:
         "top1_agreement_frac": sum(agrees) / len(agrees),
         "kl_nats": sum(kl) / len(kl) if kl else None,
         "num_positions": len(agrees),
+        "floor": floor,
     }
 
 

@@ -85,11 +85,13 @@ def chain(run: Run, recipe: ChainRecipe) -> ReportArtifact:
     merged = gated("merged", merge, base, tuned, config=MergeConfig())
     compressed = gated("compressed", quantize, merged, config=recipe.compress)
     parity = gated("parity", check_parity, base, tuned, merged, compressed, data, config=recipe.parity)
+    for name, floor in recipe.parity.floors.items():
+        run.require(parity, f"top1_agreement_{name}_frac", at_least=floor)
     baseline_load = gated("baseline_load", load_generate, base, data, config=recipe.baseline)
     served_load = gated("served_load", load_served, compressed, data, config=recipe.load)
     served_quality = gated("served_quality", score_served, compressed, data, general, config=recipe.score)
     everything = (
-        raw, cleaned, single, good, data, base, base_quality, tuned, merged, compressed, parity,
+        raw, general, cleaned, single, good, data, base, base_quality, tuned, merged, compressed, parity,
         baseline_load, served_load, served_quality,
     )  # fmt: skip
     return gated("report", write_report, *everything, config=recipe.report)

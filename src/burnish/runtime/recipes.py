@@ -2,13 +2,16 @@
 
 A choice is a union of dataclasses. In YAML its `kind` names the member, in snake case; the rest are the
 member's own keys: `method: {kind: lora, rank: 16}`, or just `method: lora` for its defaults.
+
+Keys that are given change a default value and keep the rest of it: with `train: Train = Train(epochs=3)`,
+`train: {lr: 1e-4}` has three epochs. A choice whose `kind` is given starts from that member's own defaults.
 """
 
 import difflib
 import re
 import types
 from collections.abc import Mapping
-from dataclasses import MISSING, Field, fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -24,7 +27,7 @@ def fill(recipe: type[T], values: Mapping[str, Any]) -> T:
         RecipeError: an unknown or missing key, a wrong type, a value outside its choices, or a pair that
             the dataclass's `__post_init__` forbids. One sentence: key, value, allowed, nearest right key.
     """
-    filled: T = _dataclass(recipe, values, "")
+    filled: T = _dataclass(recipe, values, "", MISSING)
     return filled
 
 
@@ -33,41 +36,55 @@ def choice_name(kind: type[Any]) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower()
 
 
-def _dataclass(kind: type[Any], values: object, key: str) -> Any:
+def _dataclass(kind: type[Any], values: object, key: str, base: object) -> Any:
     if not isinstance(values, Mapping):
         keys = ", ".join(field.name for field in fields(kind))
         raise RecipeError(f"{key or 'the recipe'} is {_show(values)}; it must be a mapping with keys among: {keys}")
     hints = get_type_hints(kind)
-    known = {field.name: field for field in fields(kind)}
+    known = [field.name for field in fields(kind)]
     for name in values:
         if name not in known:
-            raise RecipeError(_unknown(_join(key, str(name)), str(name), values[name], list(known)))
-    absent = [name for name, field in known.items() if name not in values and not _has_default(field)]
+            raise RecipeError(_unknown(_join(key, str(name)), str(name), values[name], known))
+    defaults = _defaults(kind, base)
+    absent = [name for name in known if name not in values and name not in defaults]
     if absent:
         raise RecipeError(
             f"{_join(key, absent[0])} is not given and has no default; set it to a {_name(hints[absent[0]])}"
         )
-    arguments = {str(name): _value(hints[str(name)], value, _join(key, str(name))) for name, value in values.items()}
+    given = {
+        name: _value(hints[name], values[name], _join(key, name), defaults.get(name, MISSING))
+        for name in known
+        if name in values
+    }
     try:
-        return kind(**arguments)
+        return kind(**{**defaults, **given})
     except BurnishError as error:
         raise RecipeError(f"{key}: {error}" if key else str(error)) from error
 
 
-def _value(kind: Any, value: object, key: str) -> Any:
+def _defaults(kind: type[Any], base: Any) -> dict[str, Any]:
+    """Say what holds where nothing is given: the values of `base`, a default of this type, else the type's own."""
+    if type(base) is kind:
+        return {field.name: getattr(base, field.name) for field in fields(kind)}
+    plain = {field.name: field.default for field in fields(kind) if field.default is not MISSING}
+    made = {field.name: field.default_factory for field in fields(kind) if field.default_factory is not MISSING}
+    return {**plain, **{name: factory() for name, factory in made.items()}}
+
+
+def _value(kind: Any, value: object, key: str, base: object = MISSING) -> Any:
     origin = get_origin(kind)
     if kind is Any:
         return value
     if origin is Literal:
         return _literal(kind, value, key)
     if origin in (Union, types.UnionType):
-        return _union(kind, value, key)
+        return _union(kind, value, key, base)
     if origin in (tuple, list):
         return _sequence(kind, value, key)
     if origin in (dict, Mapping) or (origin is not None and issubclass(origin, Mapping)):
         return _mapping(kind, value, key)
     if isinstance(kind, type) and is_dataclass(kind):
-        return _dataclass(kind, value, key)
+        return _dataclass(kind, value, key, base)
     return _scalar(kind, value, key)
 
 
@@ -99,28 +116,41 @@ def _literal(kind: Any, value: object, key: str) -> Any:
     raise RecipeError(f"{key} is {_show(value)}; allowed: {', '.join(map(str, allowed))}.{hint}")
 
 
-def _union(kind: Any, value: object, key: str) -> Any:
+def _union(kind: Any, value: object, key: str, base: object) -> Any:
     members = get_args(kind)
     if type(None) in members and value is None:
         return None
     choices: dict[str, type[Any]] = {choice_name(m): m for m in members if isinstance(m, type) and is_dataclass(m)}
     if not choices:
-        (member,) = (member for member in members if member is not type(None))
-        return _value(member, value, key)
-    if len(choices) == 1 and not (isinstance(value, Mapping) and "kind" in value):
-        return _dataclass(next(iter(choices.values())), value, key)
+        return _plain_union([member for member in members if member is not type(None)], value, key)
+    if isinstance(value, Mapping) and "kind" not in value:
+        default = next(iter(choices.values())) if len(choices) == 1 else type(base)
+        if default in choices.values():
+            return _dataclass(default, value, key, base)
     body = {"kind": value} if isinstance(value, str) else value
     if not isinstance(body, Mapping) or "kind" not in body:
         raise RecipeError(f"{key} is {_show(value)}; give it a kind, one of: {', '.join(choices)}")
-    name = body["kind"]
+    name = str(body["kind"])
     if name not in choices:
-        raise RecipeError(_unknown(f"{key}.kind", str(name), name, list(choices), what="allowed"))
-    return _dataclass(choices[str(name)], {k: v for k, v in body.items() if k != "kind"}, key)
+        raise RecipeError(_unknown(f"{key}.kind", name, name, list(choices), what="allowed"))
+    return _dataclass(choices[name], {k: v for k, v in body.items() if k != "kind"}, key, MISSING)
+
+
+def _plain_union(members: list[Any], value: object, key: str) -> Any:
+    for member in members:
+        try:
+            return _value(member, value, key)
+        except RecipeError as error:
+            if len(members) == 1:
+                raise
+            reason = error
+    names = " or ".join(_name(member) for member in members)
+    raise RecipeError(f"{key} is {_show(value)}; it must be {_article(names)}") from reason
 
 
 def _sequence(kind: Any, value: object, key: str) -> Any:
     if not isinstance(value, list | tuple):
-        raise RecipeError(f"{key} is {_show(value)}; it must be a list")
+        raise RecipeError(f"{key} is {_show(value)}; it must be a list: [{_show(value)}]")
     item_kind = get_args(kind)[0]
     return tuple(_value(item_kind, item, f"{key}[{index}]") for index, item in enumerate(value))
 
@@ -138,10 +168,6 @@ def _unknown(key: str, name: str, value: object, allowed: list[str], *, what: st
     nearest = difflib.get_close_matches(name, allowed, n=1, cutoff=0.5)
     hint = f" Did you mean {nearest[0]}?" if nearest else ""
     return f"{key}={_show(value)} is not known; {what}: {', '.join(allowed)}.{hint}"
-
-
-def _has_default(field: Field[Any]) -> bool:
-    return field.default is not MISSING or field.default_factory is not MISSING
 
 
 def _join(key: str, name: str) -> str:

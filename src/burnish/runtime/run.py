@@ -14,7 +14,7 @@ from burnish.artifacts import Artifact, Draft, Store
 from burnish.artifacts.digest import plain
 from burnish.artifacts.manifest import lineage_digest
 from burnish.artifacts.store import Made, storage_error
-from burnish.errors import ArtifactError, GateFailed
+from burnish.errors import ArtifactError, BurnishError, GateFailed
 from burnish.runtime.code import code_digest
 from burnish.runtime.events import (
     EventLog,
@@ -28,7 +28,7 @@ from burnish.runtime.events import (
 )
 from burnish.runtime.gates import Bound, require
 from burnish.runtime.hardware import PeakMemory, fingerprint
-from burnish.runtime.workdir import Workdir, fresh
+from burnish.runtime.workdir import Workdir, fresh, snapshots_of
 
 A = TypeVar("A", bound=Artifact)
 Stage = Callable[Concatenate[Workdir, ...], Draft[A]]
@@ -81,13 +81,13 @@ class Run:
         name = f"{stage.__module__}.{stage.__qualname__}"
         shown = label or stage.__name__
         digest = lineage_digest(name, code, arguments, [artifact.digest for artifact in artifacts])
-        found = self._find(digest)
+        found = self._sealed(digest)
         self.steps.append(Step(name, shown, digest, found is not None))
         if found is None and self.is_dry:
             return _planned(stage, digest, name)
         if found is None:
             with self._lock(digest, shown):
-                found = self._find(digest)
+                found = self._mended(digest)
                 if found is None:
                     made = Made(digest, name, code, arguments, inputs, artifacts, fingerprint(), 0.0, 0)
                     return self._make(stage, made, config, shown)
@@ -107,13 +107,19 @@ class Run:
         if checked is not None:
             self.events.emit(GateChecked(name, checked[0], str(checked[1]), is_passed=True))
 
-    def _find(self, digest: str) -> Artifact | None:
+    def _sealed(self, digest: str) -> Artifact | None:
         try:
             return self.store.find(digest)
         except ArtifactError as error:
             if self.is_dry:
                 self.events.emit(Warned(f"{error} A run makes it again."))
-                return None
+            return None
+
+    def _mended(self, digest: str) -> Artifact | None:
+        """Find what is sealed; move a corrupt one away. Under the lock, so that nobody moves what another just made."""
+        try:
+            return self.store.find(digest)
+        except ArtifactError as error:
             kept = self.store.set_aside(digest)
             self.events.emit(Warned(f"{error} It was moved to {kept} and is made again."))
             return None
@@ -125,12 +131,12 @@ class Run:
         try:
             with PeakMemory() as memory:
                 draft = stage(fresh(work, shown, self.events), *made.parents, config=config)
-            shutil.rmtree(work / "snapshots", ignore_errors=True)
             seconds = time.monotonic() - start_s
             made = Made(
                 **{**made.__dict__, "seconds": round(seconds, 3), "peak_memory_bytes": memory.peak_bytes},
             )
             artifact = self.store.seal(work, draft, made)
+            shutil.rmtree(snapshots_of(work), ignore_errors=True)
         except BaseException as error:
             shutil.rmtree(work / "payload", ignore_errors=True)
             failure = _explained(error, self.store)
@@ -154,7 +160,7 @@ class Run:
     def _report_failure(self, made: Made, failure: BaseException) -> None:
         try:
             self.events.emit(StageFailed(made.stage, made.digest, f"{type(failure).__name__}: {failure}"))
-        except OSError:
+        except BurnishError:
             return  # the disk that failed the stage may refuse the event too; the error itself is on its way
 
     @contextmanager
@@ -190,6 +196,6 @@ def _explained(error: BaseException, store: Store) -> BaseException:
 
 def _is_storage(error: BaseException) -> bool:
     """Tell a disk that is full or broken, which libraries report in their own ways, from other failures."""
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO):
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO):
         return True
     return isinstance(error, Exception) and "No space left on device" in str(error)

@@ -36,8 +36,8 @@ class Workdir:
 
     @property
     def snapshots(self) -> Path:
-        """Give the folder that outlives a killed run and is dropped when the artifact is sealed."""
-        path = self.root / "snapshots"
+        """Give the folder that outlives a killed or failed run and is dropped once the artifact is sealed."""
+        path = snapshots_of(self.root)
         path.mkdir(parents=True, exist_ok=True)
         return path
 
@@ -81,6 +81,11 @@ class Task:
     def finish(self) -> None:
         """Report the end of the task."""
         self.events.emit(Progress(self.stage, self.name, self.done, self.done, self.unit))
+
+
+def snapshots_of(root: Path) -> Path:
+    """Name the snapshots of the workdir `root`: beside it, so that a seal which fails does not cost them."""
+    return root.with_name(f"{root.name}.snapshots")
 
 
 def fresh(root: Path, stage: str, events: EventLog) -> Workdir:

@@ -1,0 +1,169 @@
+"""Recipes on disk: YAML and `key=value` overrides, composed by Hydra, to the plain values of one recipe."""
+
+import difflib
+import re
+import types
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+from burnish.errors import RecipeError
+from burnish.runtime.recipes import choice_name
+
+DEFAULT_PROFILE = "default"
+
+
+@dataclass(frozen=True)
+class Composed:
+    """What a YAML file and overrides say.
+
+    Attributes:
+        profile: the chosen option of the group `profile/` beside the recipe, or "default".
+    """
+
+    values: dict[str, Any]
+    profile: str
+
+
+def compose_recipe(path: Path, overrides: Sequence[str]) -> Composed:
+    """Compose the values of the recipe at `path`.
+
+    `key=value` sets any key, listed in the YAML or not. Where a folder `key/` stands beside the recipe, it
+    selects `key/value.yaml` instead (a Hydra config group). Hydra's own prefixes `+`, `++` and `~` work too.
+
+    Raises:
+        RecipeError: no such file, wrong syntax, an unknown group option, or an interpolation that leads nowhere.
+    """
+    if not path.is_file() or path.suffix != ".yaml":
+        raise RecipeError(_no_recipe(path))
+    groups = [_group(path, override) for override in overrides]
+    chosen = [group for group in groups if group is not None]
+    plain = [_value(override) for override, group in zip(overrides, groups, strict=True) if group is None]
+    selections = [f"{'' if _lists_group(path, key) else '+'}{key}={option}" for key, option in chosen]
+    if any("." in override for override in plain):
+        plain = [*_spelled_choices(_compose(path, selections), plain), *plain]
+    return Composed(_compose(path, [*selections, *plain]), dict(chosen).get("profile", DEFAULT_PROFILE))
+
+
+def resolved(recipe: Any) -> dict[str, Any]:
+    """Write a filled recipe as plain values, every default included, such that `fill` gives it back."""
+    hints = get_type_hints(type(recipe))
+    return {field.name: _plain(getattr(recipe, field.name), hints[field.name]) for field in fields(recipe)}
+
+
+def _plain(value: Any, hint: Any) -> Any:
+    match value:
+        case Path():
+            return str(value)
+        case tuple() | list():
+            return [_plain(item, get_args(hint)[0]) for item in value]
+        case dict():
+            return {str(key): _plain(item, get_args(hint)[1]) for key, item in value.items()}
+        case _ if is_dataclass(value):
+            is_choice = get_origin(hint) in (Union, types.UnionType)
+            return {**({"kind": choice_name(type(value))} if is_choice else {}), **resolved(value)}
+        case _:
+            return value
+
+
+def _compose(path: Path, overrides: list[str]) -> dict[str, Any]:
+    from hydra import compose, initialize_config_dir
+    from omegaconf import OmegaConf
+
+    with _readable(path), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Hydra's advice is for authors of Hydra applications
+        with initialize_config_dir(version_base=None, config_dir=str(path.parent.resolve())):
+            config = compose(path.stem, overrides=overrides)
+            values: Any = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    return dict(values)
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Turn what the YAML reader, Hydra and OmegaConf say of a file into one sentence."""
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError  # type: ignore[import-untyped]  # PyYAML ships no types
+
+    try:
+        yield
+    except (HydraException, OmegaConfBaseException, YAMLError, OSError, ValueError) as error:
+        raise RecipeError(f"{path}: {_first_line(error)}") from error
+
+
+def _group(recipe: Path, override: str) -> tuple[str, str] | None:
+    """Read `profile=tiny` as a choice of `profile/tiny.yaml`, where there is a folder `profile/`."""
+    key, _, option = override.partition("=")
+    folder = recipe.parent / key.lstrip("+")
+    if not re.fullmatch(r"\+?[\w/]+", key) or not folder.is_dir():
+        return None
+    options = sorted(file.stem for file in folder.glob("*.yaml"))
+    if option not in options:
+        nearest = difflib.get_close_matches(option, options, n=1)
+        hint = f" Did you mean {nearest[0]}?" if nearest else ""
+        raise RecipeError(f"{override} is not known; allowed: {', '.join(options)}.{hint}")
+    return key.lstrip("+"), option
+
+
+def _value(override: str) -> str:
+    """Check that Hydra can read an override, and let a plain `key=value` set a key that the YAML does not list."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    full = override if override.startswith(("+", "~")) else f"++{override}"
+    try:
+        parsed = OverridesParser.create().parse_override(full)
+    except HydraException as error:
+        raise RecipeError(
+            f"{override!r} cannot be read ({_first_line(error)}); write key=value, "
+            "a list as 'key=[a,b]', and quote text with special characters: key=\"'a, b'\""
+        ) from error
+    if parsed.is_sweep_override():
+        raise RecipeError(f"{override!r} gives more than one value; write a list as 'key=[a,b]', text as key=\"'a,b'\"")
+    return full
+
+
+def _lists_group(path: Path, group: str) -> bool:
+    """Tell whether the recipe's own defaults list chooses an option of the group already."""
+    from omegaconf import DictConfig, ListConfig, OmegaConf
+
+    with _readable(path):
+        body = OmegaConf.load(path)
+    defaults = body.get("defaults") if isinstance(body, DictConfig) else None
+    chosen = [entry for entry in defaults if isinstance(entry, DictConfig)] if isinstance(defaults, ListConfig) else []
+    return any(group == str(key).split()[-1] for entry in chosen for key in entry)
+
+
+def _spelled_choices(values: dict[str, Any], overrides: list[str]) -> list[str]:
+    """Spell out the short form of a choice that an override goes into: `method: lora` and `method.rank=8`.
+
+    Hydra would put a mapping in place of the text, and the choice would be lost.
+    """
+    spelled = []
+    for override in overrides:
+        *parents, _ = override.partition("=")[0].lstrip("+~").split(".")
+        node: Any = values
+        for depth, name in enumerate(parents, start=1):
+            node = node.get(name) if isinstance(node, dict) else None
+            if isinstance(node, str):
+                spelled.append(f"++{'.'.join(parents[:depth])}={{kind:{node}}}")
+    return spelled
+
+
+def _no_recipe(path: Path) -> str:
+    if path.is_file():
+        return f"recipe {path} is no .yaml file; rename it to {path.with_suffix('.yaml').name}"
+    held = sorted(str(file) for file in path.parent.glob("*.yaml")) if path.parent.is_dir() else []
+    nearest = difflib.get_close_matches(str(path), held, n=1, cutoff=0.5)
+    hint = f" Did you mean {nearest[0]}?" if nearest else ""
+    return f"recipe {path} does not exist; there are: {', '.join(held) or 'none in that folder'}.{hint}"
+
+
+def _first_line(error: BaseException) -> str:
+    """Put the useful part of a library's many lines into one."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    useful = [line for line in lines if not line.startswith(("See https", "full_key", "object_type", "Config search"))]
+    return "; ".join(useful[:4])

@@ -1,0 +1,92 @@
+"""The cast: which sealed artifact plays which part in the report, told by the stage that made it."""
+
+from dataclasses import dataclass
+
+from burnish.artifacts import Artifact, Measurement
+
+_COLLECT = "burnish.data.collect.collect"
+
+STAGE_WORDS = {
+    _COLLECT: "Collected records",
+    "burnish.data.clean.clean": "Cleaned records",
+    "burnish.data.deduplicate.deduplicate": "Deduplicated records",
+    "burnish.data.quality.gate_quality": "Gated records",
+    "burnish.data.split.split": "Train, validation, test",
+    "burnish.train.base.take_base": "Base model",
+    "burnish.train.finetune.finetune": "Tuned adapter",
+    "burnish.train.merge.merge": "Merged model",
+    "burnish.compress.quantize.quantize": "Compressed model",
+    "burnish.evaluate.score.score_model": "Base model, quality",
+    "burnish.evaluate.score.score_served": "Served model, quality",
+    "burnish.evaluate.parity.check_parity": "Hand-over parity",
+    "burnish.evaluate.latency.load_served": "Served model, load",
+    "burnish.evaluate.generate.load_generate": "Base model, load",
+}
+
+
+@dataclass(frozen=True)
+class Cast:
+    """Hold the artifacts by part; a part that the run did not make is None and its section is left out."""
+
+    everyone: tuple[Artifact, ...]
+    collect: Artifact | None
+    clean: Artifact | None
+    deduplicate: Artifact | None
+    gate: Artifact | None
+    split: Artifact | None
+    base: Artifact | None
+    base_quality: Artifact | None
+    tuned: Artifact | None
+    compressed: Artifact | None
+    parity: Artifact | None
+    baseline_load: Artifact | None
+    served_load: Artifact | None
+    served_quality: Artifact | None
+
+
+def assign(artifacts: tuple[Artifact, ...]) -> Cast:
+    """Give every artifact its part.
+
+    Where several artifacts come from `collect` (the domain's records and a general text), the one that
+    the cleaning read is the domain's.
+    """
+    by_stage: dict[str, Artifact] = {}
+    for artifact in artifacts:
+        by_stage.setdefault(artifact.stage, artifact)
+    clean = by_stage.get("burnish.data.clean.clean")
+    read = {parent.digest for parent in clean.manifest.parents} if clean else set()
+    collects = [artifact for artifact in artifacts if artifact.stage == _COLLECT]
+    return Cast(
+        everyone=artifacts,
+        collect=next((artifact for artifact in collects if artifact.digest in read), by_stage.get(_COLLECT)),
+        clean=clean,
+        deduplicate=by_stage.get("burnish.data.deduplicate.deduplicate"),
+        gate=by_stage.get("burnish.data.quality.gate_quality"),
+        split=by_stage.get("burnish.data.split.split"),
+        base=by_stage.get("burnish.train.base.take_base"),
+        base_quality=by_stage.get("burnish.evaluate.score.score_model"),
+        tuned=by_stage.get("burnish.train.finetune.finetune"),
+        compressed=by_stage.get("burnish.compress.quantize.quantize"),
+        parity=by_stage.get("burnish.evaluate.parity.check_parity"),
+        baseline_load=by_stage.get("burnish.evaluate.generate.load_generate"),
+        served_load=by_stage.get("burnish.evaluate.latency.load_served"),
+        served_quality=by_stage.get("burnish.evaluate.score.score_served"),
+    )
+
+
+def words_for(stage: str) -> str:
+    """Name an artifact by its stage; a stage this report does not know is named after its function."""
+    return STAGE_WORDS.get(stage, stage.rsplit(".", 1)[-1].replace("_", " ").capitalize())
+
+
+def look(artifact: Artifact | None, name: str) -> Measurement | None:
+    """Find a measurement, or None where the artifact or the measurement is not there."""
+    if artifact is None:
+        return None
+    return next((m for m in artifact.evidence if m.name == name), None)
+
+
+def count(artifact: Artifact | None, name: str) -> int | None:
+    """Find a count, or None."""
+    found = look(artifact, name)
+    return None if found is None else round(found.value)

@@ -1,0 +1,1 @@
+"""OpenAI's HTTP protocol in front of a service."""

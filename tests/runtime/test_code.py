@@ -1,0 +1,134 @@
+import importlib
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from burnish.errors import RecipeError
+from burnish.runtime.code import code_digest
+
+STAGE = '''"""A room."""
+from . import helper
+from .late import constants
+import json
+
+
+def stage(out, *, config):
+    """Make it."""
+    from codepkg.deep.inner import value
+    return helper.double(value) + constants.A
+'''
+HELPER = """def double(x):
+    # twice
+    return 2 * x
+"""
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A package on the path, its folder in hand; nothing of it stays loaded."""
+    folder = tmp_path / "codepkg"
+    for name, text in {
+        "__init__.py": "",
+        "stage.py": STAGE,
+        "helper.py": HELPER,
+        "unused.py": "x = 1\n",
+        "late/__init__.py": "",
+        "late/constants.py": "A = 1\n",
+        "deep/__init__.py": "",
+        "deep/inner.py": "import a_package_that_is_not_installed\nvalue = 3\n",
+    }.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield folder
+    for name in [name for name in sys.modules if name.split(".")[0] == "codepkg"]:
+        del sys.modules[name]
+
+
+def stage_of(package: Path) -> Callable[..., Any]:
+    """Load `stage` without running its module, whose helpers need not be importable."""
+    module = ModuleType("codepkg.stage")
+    module.__file__ = str(package / "stage.py")
+    sys.modules["codepkg.stage"] = module
+    stage: Callable[..., Any] = eval("lambda out, *, config: None", {"__name__": "codepkg.stage"})
+    return stage
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def digest(package: Path) -> str:
+    return code_digest(stage_of(package))
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("helper.py", "# twice", "# two times"),
+        ("helper.py", "2 * x", "2*x"),
+        ("helper.py", "def double", "\n\ndef double"),
+        ("stage.py", '"""Make it."""', '"""Make it well."""'),
+        ("stage.py", '"""A room."""', '"""The room."""'),
+        ("unused.py", "x = 1", "x = 2"),
+    ],
+)
+def test_words_layout_and_unreachable_code_do_not_count(package: Path, name: str, old: str, new: str) -> None:
+    before = digest(package)
+    edit(package / name, old, new)
+    assert digest(package) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("stage.py", "+ constants.A", "- constants.A"),
+        ("helper.py", "2 * x", "3 * x"),
+        ("late/constants.py", "A = 1", "A = 2"),
+        ("deep/inner.py", "value = 3", "value = 4"),
+        ("__init__.py", "", "VERSION = 2\n"),
+    ],
+)
+def test_code_that_the_stage_can_reach_counts(package: Path, name: str, old: str, new: str) -> None:
+    before = digest(package)
+    edit(package / name, old, new)
+    assert digest(package) != before
+
+
+def test_hashing_imports_nothing(package: Path) -> None:
+    """A late import may be heavy, or of a package that this machine lacks; the digest is the same."""
+    digest(package)
+    assert "codepkg.deep.inner" not in sys.modules
+    assert "codepkg.helper" not in sys.modules
+
+
+def test_a_module_that_only_has_the_name_of_an_import_is_found_once_it_is_there(package: Path) -> None:
+    edit(package / "stage.py", "import json", "from .late import more")
+    before = digest(package)
+    (package / "late" / "more.py").write_text("B = 1\n")
+    assert digest(package) != before
+
+
+def test_how_a_stage_runs_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This module imports `artifacts`, `runtime` and `errors`, which are no part of what it computes."""
+    stage = importlib.import_module("burnish.plan.estimate").estimate
+    without = code_digest(stage)
+    monkeypatch.setattr("burnish.runtime.code._HOW_NOT_WHAT", ("burnish.none",))
+    assert code_digest(stage) != without
+    monkeypatch.setattr(
+        "burnish.runtime.code._HOW_NOT_WHAT", ("burnish.artifacts", "burnish.runtime", "burnish.errors")
+    )
+    assert code_digest(stage) == without
+
+
+def test_a_stage_that_is_in_no_file_is_refused() -> None:
+    scope: dict[str, Any] = {"__name__": "typed_at_a_prompt"}
+    exec("def stage(out, *, config): ...", scope)
+    with pytest.raises(RecipeError, match=r"the source of stage stage is not in a file; define it in a module"):
+        code_digest(scope["stage"])

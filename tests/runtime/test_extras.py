@@ -1,0 +1,62 @@
+import re
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from burnish.errors import MissingExtra
+from burnish.runtime import need
+from burnish.runtime.extras import EXTRAS, installed_version, missing
+from burnish.runtime.hardware import PeakMemory, fingerprint
+
+
+def test_what_is_installed_is_imported() -> None:
+    assert need("json", extra="data").dumps([1]) == "[1]"
+
+
+def test_what_is_not_says_what_to_type() -> None:
+    with pytest.raises(MissingExtra, match=r"no_such_pkg.sub is not installed; type: pip install 'burnish\[train\]'"):
+        need("no_such_pkg.sub", extra="train")
+
+
+def test_a_fault_inside_a_package_is_not_hidden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "faulty_pkg.py").write_text("import not_installed_either\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ModuleNotFoundError, match="not_installed_either"):
+        need("faulty_pkg", extra="train")
+    sys.modules.pop("faulty_pkg", None)
+
+
+def test_the_extras_are_those_of_the_project() -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    declared = {
+        extra: {re.split(r"[<>=\[]", requirement)[0] for requirement in requirements}
+        for extra, requirements in project["optional-dependencies"].items()
+    }
+    for extra, distributions in EXTRAS.items():
+        assert set(distributions) <= declared[extra], extra
+
+
+def test_versions_are_of_what_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert installed_version("pytest") == pytest.__version__
+    assert installed_version("no-such-distribution") is None
+    monkeypatch.setitem(EXTRAS, "odd", ("pytest", "no-such-distribution"))
+    assert missing("odd") == ("no-such-distribution",)
+
+
+def test_the_fingerprint_says_what_makes_figures_believable() -> None:
+    found = fingerprint()
+    assert found["hardware"]["memory_bytes"] > 2**28
+    assert found["software"]["python"].startswith(f"{sys.version_info.major}.{sys.version_info.minor}")
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="the kernel's mark can be reset on Linux only")
+def test_peak_memory_is_that_of_the_span() -> None:
+    with PeakMemory() as memory:
+        block = b"x" * (200 << 20)
+        large = memory.peak_bytes
+        del block
+    with PeakMemory() as memory:
+        small = memory.peak_bytes
+    assert large - small > 150 << 20
