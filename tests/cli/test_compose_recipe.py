@@ -79,6 +79,8 @@ def test_a_profile_is_laid_over_the_recipe_and_overrides_over_both(recipe: Path)
 def test_a_profile_that_the_recipe_chooses_itself_can_be_changed(recipe: Path) -> None:
     recipe.write_text(f"defaults:\n  - _self_\n  - profile: full\n{RECIPE}")
     assert values(recipe)["fit"]["num_steps"] == 99
+    assert compose_recipe(recipe, ()).profile == "full"
+    assert compose_recipe(recipe, ["profile=tiny"]).profile == "tiny"
     assert values(recipe, "profile=tiny")["fit"]["num_steps"] == 2
 
 

@@ -38,10 +38,13 @@ SEALED = StageSealed("room.fit", DIGEST, "tuned", "model", 3.2, 120 << 20, {})
         (StageCached("room.fit", DIGEST, "tuned"), "↺ tuned          cached · 0123456789ab"),
         (SEALED, "✓ tuned          sealed in 3.2 s · peak 120 MiB · 0123456789ab"),
         (StageWaiting("tuned", DIGEST), "… tuned          another process is making it; waiting for that one"),
-        (GateChecked("f1_frac", 0.81234, "at least 0.8", is_passed=True), "✓ gate           passed: f1_frac 0.8123, "),
+        (
+            GateChecked("f1_frac", 0.81234, "at least 0.8", is_passed=True),
+            "✓ gate passed    f1_frac 0.8123, required at",
+        ),
         (
             GateChecked("f1_frac", 0.7, "at least 0.8", is_passed=False),
-            "✗ gate           failed: f1_frac 0.7, required ",
+            "✗ gate failed    f1_frac 0.7, required at",
         ),
         (Warned("mind [this]"), "! mind [this]"),
     ],

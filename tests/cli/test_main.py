@@ -68,8 +68,8 @@ def test_every_command_can_be_loaded_and_teaches_by_example(name: str, capsys: p
 
 
 def test_a_slip_in_a_commands_name_is_answered_with_the_name(capsys: pytest.CaptureFixture[str]) -> None:
-    assert type_command("shwo") == 2
-    assert "no command 'shwo'" in (shown := capsys.readouterr().err)
+    assert type_command("shoow") == 2
+    assert "no command 'shoow'" in (shown := capsys.readouterr().err)
     assert "Did you mean show?" in shown
 
 

@@ -80,7 +80,7 @@ def test_a_failed_gate_ends_with_3_and_is_recorded(recipe: Path, capsys: pytest.
     assert isinstance(last, RunFinished)
     assert last.status == "gate"
     assert "gate kept_frac" in last.message
-    assert "✗ gate           failed: kept_frac" in capsys.readouterr().out
+    assert "✗ gate failed    kept_frac" in capsys.readouterr().out
 
 
 def test_a_stage_that_fails_is_recorded_and_its_error_goes_on(recipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:

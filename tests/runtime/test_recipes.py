@@ -111,7 +111,7 @@ def test_none_where_none_is_allowed() -> None:
 
 
 MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
-    "unknown key": ({"trian": {}}, r"^trian=\{\} is not known; keys here: source, train, .* Did you mean train\?$"),
+    "unknown key": ({"trainn": {}}, r"^trainn=\{\} is not known; keys here: source, train, .* Did you mean train\?$"),
     "unknown nested key": (
         {"train": {"method": {"kind": "lora", "rnak": 3}}},
         r"^train.method.rnak=3 is not known; keys here: rank, alpha. Did you mean rank\?$",
@@ -136,7 +136,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "scalar for a list": ({"seeds": 3}, r"^seeds is 3; it must be a list: \[3\]$"),
     "wrong item": ({"seeds": [1, "b"]}, r"^seeds\[1\] is 'b'; it must be a whole number$"),
-    "wrong item of a choice": ({"stages": ["lora", "fulll"]}, r"^stages\[1\].kind='fulll' .* Did you mean full\?$"),
+    "wrong item of a choice": ({"stages": ["lora", "ful"]}, r"^stages\[1\].kind='ful' .* Did you mean full\?$"),
     "wrong mapping value": ({"weights": {"a": "x"}}, r"^weights.a is 'x'; it must be a number$"),
     "list for a mapping": ({"weights": [1]}, r"^weights is \[1\]; it must be a mapping$"),
     "scalar for a dataclass": ({"train": None}, r"^train is None; it must be a mapping with keys among: method, "),

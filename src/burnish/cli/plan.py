@@ -16,7 +16,7 @@ def print_plan(recipe: str, steps: Sequence[Step], *, runs: Path, profile: str) 
     estimates = estimate(steps, runs=runs, profile=profile)
     table = Table(title=f"plan of {recipe}, profile {profile}", title_justify="left", title_style="bold", box=None)
     for column in ("stage", "digest", "state"):
-        table.add_column(column)
+        table.add_column(column, no_wrap=True)
     table.add_column("time", justify="right")
     table.add_column("peak memory", justify="right")
     table.add_column("estimate from")

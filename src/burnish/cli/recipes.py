@@ -21,7 +21,8 @@ class Composed:
     """What a YAML file and overrides say.
 
     Attributes:
-        profile: the chosen option of the group `profile/` beside the recipe, or "default".
+        profile: the option of the group `profile/` that was chosen, by the recipe's own defaults list or an
+            override; "default" where there is none.
     """
 
     values: dict[str, Any]
@@ -41,11 +42,12 @@ def compose_recipe(path: Path, overrides: Sequence[str]) -> Composed:
         raise RecipeError(_no_recipe(path))
     groups = [_group(path, override) for override in overrides]
     chosen = [group for group in groups if group is not None]
+    listed = _listed_groups(path)
     plain = [_value(override) for override, group in zip(overrides, groups, strict=True) if group is None]
-    selections = [f"{'' if _lists_group(path, key) else '+'}{key}={option}" for key, option in chosen]
+    selections = [f"{'' if key in listed else '+'}{key}={option}" for key, option in chosen]
     if any("." in override for override in plain):
         plain = [*_spelled_choices(_compose(path, selections), plain), *plain]
-    return Composed(_compose(path, [*selections, *plain]), dict(chosen).get("profile", DEFAULT_PROFILE))
+    return Composed(_compose(path, [*selections, *plain]), {**listed, **dict(chosen)}.get("profile", DEFAULT_PROFILE))
 
 
 def resolved(recipe: Any) -> dict[str, Any]:
@@ -126,15 +128,15 @@ def _value(override: str) -> str:
     return full
 
 
-def _lists_group(path: Path, group: str) -> bool:
-    """Tell whether the recipe's own defaults list chooses an option of the group already."""
+def _listed_groups(path: Path) -> dict[str, str]:
+    """Read which options of which groups the recipe's own defaults list chooses."""
     from omegaconf import DictConfig, ListConfig, OmegaConf
 
     with _readable(path):
         body = OmegaConf.load(path)
     defaults = body.get("defaults") if isinstance(body, DictConfig) else None
     chosen = [entry for entry in defaults if isinstance(entry, DictConfig)] if isinstance(defaults, ListConfig) else []
-    return any(group == str(key).split()[-1] for entry in chosen for key in entry)
+    return {str(key).split()[-1]: str(option) for entry in chosen for key, option in entry.items()}
 
 
 def _spelled_choices(values: dict[str, Any], overrides: list[str]) -> list[str]:

@@ -59,7 +59,7 @@ class Wording:
                 state = "stopped" if error.startswith("KeyboardInterrupt") else "failed"
                 return Line("✗", "red", f"{self._labels.get(digest, 'stage'):<14} {state}")
             case GateChecked(name=name, value=value, bound=bound, is_passed=is_passed):
-                words = f"{'gate':<14} {'passed' if is_passed else 'failed'}: {name} {value:.4g}, required {bound}"
+                words = f"{'gate passed' if is_passed else 'gate failed':<14} {name} {value:.4g}, required {bound}"
                 return Line("✓", "green", words) if is_passed else Line("✗", "red", words)
             case Warned(message=message):
                 return Line("!", "yellow", message)

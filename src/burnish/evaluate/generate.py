@@ -13,7 +13,7 @@ from burnish.artifacts import DatasetArtifact, Draft, ModelArtifact, ReportArtif
 from burnish.evaluate.latency import LoadConfig, Timing, load_evidence, load_prompts
 from burnish.nn.chat import ChatFormat
 from burnish.nn.precision import Precision, resolve
-from burnish.nn.weights import open_model, open_tokenizer, quiet_transformers
+from burnish.nn.weights import device, open_model, open_tokenizer, quiet_transformers
 from burnish.runtime import Workdir, need
 from burnish.runtime.hardware import PeakMemory
 
@@ -85,8 +85,9 @@ class _Baseline:
         def look_at_the_clock(input_ids: Any, scores: Any, **_: Any) -> Any:
             del scores
             moments.append(time.perf_counter())
-            return torch.zeros(input_ids.shape[0], dtype=torch.bool)  # stop nothing
+            return torch.zeros(input_ids.shape[0], dtype=torch.bool, device=input_ids.device)  # stop nothing
 
+        ids, mask = ids.to(device()), mask.to(device())
         start_s = time.perf_counter()
         with quiet_transformers(), torch.inference_mode():
             cls.network.generate(

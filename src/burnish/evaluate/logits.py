@@ -78,7 +78,7 @@ def _torch_logits(model: Any) -> Logits:
     def logits(ids: Sequence[int]) -> "np.ndarray":
         with torch.inference_mode():
             chosen = torch.ones(len(ids), dtype=torch.bool)
-            found: np.ndarray = logits_at(model, ids, range(len(ids)), chosen).float().numpy()
+            found: np.ndarray = logits_at(model, ids, range(len(ids)), chosen).float().cpu().numpy()
         return found
 
     return logits

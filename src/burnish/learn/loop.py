@@ -150,7 +150,7 @@ def _loss_sum(model: Any, row: Row) -> Any:
     chosen = labels != IGNORED
     logits = logits_at(model, row.ids, row.positions, chosen)
     loss = torch.nn.functional.cross_entropy(logits.float(), labels[chosen].to(logits.device), reduction="none")
-    return (loss * torch.tensor(row.weights, device=loss.device)[chosen]).sum()
+    return (loss * torch.tensor(row.weights)[chosen].to(loss.device)).sum()
 
 
 def _between_steps(
@@ -176,6 +176,7 @@ def _between_steps(
             "parameters": {name: parameter.detach().clone() for name, parameter in trainable.items()},
             "optimizer": optimizer.state_dict(),
             "rng": torch.get_rng_state(),
+            "gpu_rng": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
             "log": fitted.log,
         }
         save_snapshot(out.snapshots, state)
@@ -191,6 +192,8 @@ def _resume(trainable: dict[str, Any], optimizer: Any, fitted: Fitted, out: Work
             parameter.copy_(state["parameters"][name])
     optimizer.load_state_dict(state["optimizer"])
     torch.set_rng_state(state["rng"])
+    if state["gpu_rng"] is not None:
+        torch.cuda.set_rng_state(state["gpu_rng"])
     fitted.log = list(state["log"])
     step: int = state["step"]
     out.warn(f"resumed from the snapshot of step {step}")

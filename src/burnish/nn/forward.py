@@ -27,10 +27,10 @@ def logits_at(model: Any, ids: Sequence[int], positions: Sequence[int], chosen: 
     torch = need("torch", extra="train")
     inner = model.get_base_model() if hasattr(model, "get_base_model") else model
     decoder = getattr(inner, inner.base_model_prefix)
-    device = inner.get_output_embeddings().weight.device
+    place = inner.get_output_embeddings().weight.device
     hidden_TD = decoder(
-        input_ids=torch.tensor([list(ids)], device=device),
-        position_ids=torch.tensor([list(positions)], device=device),
+        input_ids=torch.tensor([list(ids)], device=place),
+        position_ids=torch.tensor([list(positions)], device=place),
         use_cache=False,
     ).last_hidden_state[0]
-    return inner.get_output_embeddings()(hidden_TD[chosen])
+    return inner.get_output_embeddings()(hidden_TD[chosen.to(place)])

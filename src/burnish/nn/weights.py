@@ -32,7 +32,7 @@ def quiet_transformers() -> Iterator[None]:
 
 
 def open_model(folder: Path, *, precision: str) -> Any:
-    """Open a causal language model for inference.
+    """Open a causal language model for inference, on the GPU where there is one.
 
     Args:
         folder: Hugging Face layout with safetensors.
@@ -43,7 +43,7 @@ def open_model(folder: Path, *, precision: str) -> Any:
         model = transformers.AutoModelForCausalLM.from_pretrained(
             folder, dtype=torch_dtype(precision), use_safetensors=True, local_files_only=True
         )
-    return model.eval()
+    return model.to(device()).eval()
 
 
 def open_tokenizer(folder: Path) -> Any:
@@ -91,6 +91,11 @@ def read_gguf(path: Path) -> tuple[Any, Any]:
     model = type(read)(config)
     model.load_state_dict(read.state_dict())
     return model, tokenizer
+
+
+def device() -> str:
+    """Give the device that models live on: "cuda" where there is one, else "cpu"."""
+    return "cuda" if need("torch", extra="train").cuda.is_available() else "cpu"
 
 
 def torch_dtype(precision: str) -> Any:
