@@ -81,6 +81,17 @@ def test_chinese_passes_and_other_languages_go_with_their_score(run: Run, tmp_pa
     assert [record.text for record in read_kept(other)] == [french]
 
 
+def test_stop_words_are_not_asked_of_a_language_whose_words_are_not_known(run: Run) -> None:
+    turkish = (
+        "Dün akşam şehir merkezinde açılan yeni kütüphane büyük ilgi gördü. Öğrenciler sabah erken saatlerde kapının "
+        "önünde sıraya girdi, çünkü sınav haftası yaklaşıyor ve evde çalışacak sessiz yer bulmak çok zor. Müdür, "
+        "binanın hafta sonları gece yarısına kadar açık kalacağını söyledi. Mahalle sakinleri ise çocukları için "
+        "ayrılan bölümü, renkli rafları, geniş pencereleri ve bahçeye bakan okuma salonunu özellikle beğendi."
+    )
+    good = run(gate_quality, dataset(run, texts(turkish)), config=QualityConfig(("tr",)))
+    assert len(read_kept(good)) == 1
+
+
 def test_a_record_is_set_aside_by_the_first_rule_it_breaks(run: Run, tmp_path: Path) -> None:
     both = "Xq9 #@! 7zT %^& *() кот"
     good = run(gate_quality, dataset(run, texts("it is a fine day", both)), config=QualityConfig())

@@ -15,7 +15,8 @@ import serving
 from serving import is_alive, run_async
 
 from burnish.errors import BurnishError
-from burnish.serve.engine.process import MAX_CRASHES, Completion, EngineCrashed, EngineDown, EngineProcess
+from burnish.serve.engine.completion import Completion, EngineCrashed, EngineDown
+from burnish.serve.engine.process import MAX_CRASHES, EngineProcess
 from burnish.serve.engine.protocol import Delta, RequestRefused, Sampling
 from burnish.serve.engine.settings import EngineSettings
 

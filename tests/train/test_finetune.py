@@ -135,6 +135,15 @@ def test_a_label_outside_the_task_is_refused(run: Run, base: ModelArtifact) -> N
         run(finetune, base, data, config=CONFIG)
 
 
+def test_records_without_a_label_are_left_out(run: Run, base: ModelArtifact) -> None:
+    rows = [{"id": f"h{i}", "text": text, "label": label} for i, (text, label) in enumerate(HEADLINES)]
+    data = sealed_records(run, {"train": [*rows, {"id": "x", "text": "no label", "label": None}], "validation": rows})
+    assert run(finetune, base, data, config=CONFIG).measurement("labelled_records").value == len(HEADLINES)
+    bare = [{"id": "x", "text": "no label", "label": None}]
+    with pytest.raises(BurnishError, match=r"no record in split 'train' .* has a label"):
+        run(finetune, base, sealed_records(run, {"train": bare, "validation": rows}), config=CONFIG)
+
+
 def test_a_loss_that_breaks_stops_with_a_remedy(run: Run, base: ModelArtifact, headlines: DatasetArtifact) -> None:
     config = replace(CONFIG, loop=replace(CONFIG.loop, learning_rate=1e30, max_grad_norm=1e30))
     with pytest.raises(BurnishError, match=r"training broke at step .* lower learning_rate"):

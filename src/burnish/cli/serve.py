@@ -67,6 +67,8 @@ def serve(
     key = _key(key_variable)
     if absent := missing("serve"):
         raise MissingExtra(f"{', '.join(absent)} not installed; type: pip install 'burnish[serve]'")
+    if key is None and host not in ("127.0.0.1", "::1", "localhost"):
+        click.echo(f"warning: anyone who reaches {host} can use this model; set --api-key-env", err=True)
     from burnish.serve.engine.settings import EngineSettings
     from burnish.serve.server import ServerSettings, run
     from burnish.serve.service import Limits

@@ -100,7 +100,7 @@ def divide(records: Sequence[Record], config: SplitConfig) -> dict[Split, list[R
         case _:
             assert_never(config.sizes)
     end = len(ordered) - num_validation
-    return {"train": ordered[num_test:end], "validation": ordered[end:], "test": ordered[:num_test]}
+    return dict(zip(SPLITS, (ordered[num_test:end], ordered[end:], ordered[:num_test]), strict=True))
 
 
 def _draw(record: Record, seed: int) -> float:

@@ -19,7 +19,6 @@ from burnish.measure.intervals import percentile
 from burnish.runtime import Workdir, need
 
 _TIMEOUT_S = 300.0
-_WARMUP_TOKENS = 4
 
 
 @dataclass(frozen=True)
@@ -105,11 +104,10 @@ def load_served(
         f"served over loopback, openai client, streaming, closed loop of {config.concurrency}, greedy, "
         f"{config.max_tokens} tokens each"
     )
-    ready = "from the start of the server's process to its first answer"
     evidence = (
         *load_evidence(load.timings, load.seconds, peak_bytes, config, how),
         Measurement("failed_requests", len(load.failures), "1", len(conversations), how=how),
-        Measurement("ready_s", server.ready_s, "s", 1, how=ready),
+        Measurement("ready_s", server.ready_s, "s", 1, how="from the start of the server's process to its ready line"),
     )
     return Draft(ReportArtifact, evidence, f"{model.label} under load: {how}.")
 
@@ -200,7 +198,7 @@ async def _load(
                 each()
 
         warm = [{"role": "user", "content": "warm-up"}]
-        tasks = (_timed(client, server.model, warm, _WARMUP_TOKENS) for _ in range(config.concurrency))
+        tasks = (_timed(client, server.model, warm, 4) for _ in range(config.concurrency))
         await asyncio.gather(*tasks, return_exceptions=True)  # what fails here fails below, where it is counted
         start_s = time.perf_counter()
         await asyncio.gather(*(work() for _ in range(config.concurrency)))

@@ -15,7 +15,7 @@ from burnish.artifacts import DatasetArtifact, Draft, Measurement, ModelArtifact
 from burnish.errors import RecipeError
 from burnish.evaluate.logits import Logits, adapter_logits, greedy, model_logits, openvino_logits
 from burnish.evaluate.served import Served, served
-from burnish.learn.records import read_records
+from burnish.learn.records import read_labelled
 from burnish.measure.bootstrap import DRAWS, bootstrap
 from burnish.measure.divergence import kl_divergence, log_softmax, top1_agrees
 from burnish.nn.chat import ChatFormat, Example, LabelTask
@@ -79,7 +79,7 @@ def check_parity(
 ) -> Draft[ReportArtifact]:
     """Compare each form of the model with the one before it."""
     chat = ChatFormat(open_tokenizer(base.payload))
-    records = read_records(data, "test", at_most=config.num_prompts)
+    records = read_labelled(data, "test", config.task.labels, at_most=config.num_prompts)
     examples = [chat.answered(config.task.messages(r.text), str(r.label)) for r in records]
     prompts = [config.task.messages(record.text) for record in records]
     forms = {

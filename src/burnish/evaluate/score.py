@@ -9,9 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from burnish.artifacts import DatasetArtifact, Draft, Measurement, ModelArtifact, ReportArtifact, counted
-from burnish.errors import BurnishError
 from burnish.evaluate.served import Served, served
-from burnish.learn.records import Record, read_records
+from burnish.learn.records import Record, read_labelled, read_records
 from burnish.learn.scoring import token_logprobs
 from burnish.measure.bootstrap import DRAWS, bootstrap
 from burnish.measure.metrics import bits_per_byte, macro_f1
@@ -79,12 +78,7 @@ class _Sheet:
     @staticmethod
     def prepare(model: ModelArtifact, data: DatasetArtifact, general: DatasetArtifact, config: ScoreConfig) -> "_Sheet":
         chat = ChatFormat(open_tokenizer(model.payload))
-        records = read_records(data, "test", at_most=config.test_records)
-        for record in records:
-            if record.label not in config.task.labels:
-                raise BurnishError(
-                    f"record {record.id} has label {record.label!r}; the task allows {', '.join(config.task.labels)}"
-                )
+        records = read_labelled(data, "test", config.task.labels, at_most=config.test_records)
         answers = [
             [chat.answered(config.task.messages(record.text), label) for label in config.task.labels]
             for record in records

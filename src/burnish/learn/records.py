@@ -1,5 +1,6 @@
 """Records of a dataset artifact, as the rooms that learn from them read them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from burnish.artifacts import DatasetArtifact
@@ -32,3 +33,20 @@ def read_records(dataset: DatasetArtifact, split: str | None = None, *, at_most:
     if not rows:
         raise BurnishError(f"{dataset.label} holds no records{f' in split {split!r}' if split else ''}")
     return [Record(row["id"], row["text"], row["label"]) for row in rows[:at_most]]
+
+
+def read_labelled(
+    dataset: DatasetArtifact, split: str, labels: Sequence[str], *, at_most: int | None = None
+) -> list[Record]:
+    """Read the records of a split that have a label; those without one are nothing to learn or score.
+
+    Raises:
+        BurnishError: a label is not among `labels`, or no record has one.
+    """
+    records = [record for record in read_records(dataset, split) if record.label is not None]
+    for record in records:
+        if record.label not in labels:
+            raise BurnishError(f"record {record.id} has label {record.label!r}; the task allows {', '.join(labels)}")
+    if not records:
+        raise BurnishError(f"no record in split {split!r} of {dataset.label} has a label")
+    return records[:at_most]

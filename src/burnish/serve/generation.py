@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from burnish.errors import BurnishError
-from burnish.serve.engine.process import Completion, EngineProcess
+from burnish.serve.engine.completion import Completion
+from burnish.serve.engine.process import EngineProcess
 from burnish.serve.engine.protocol import Delta, RequestRefused, Sampling
 from burnish.serve.prompts import Prompts
 from burnish.serve.stops import StopFinder

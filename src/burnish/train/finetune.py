@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from burnish.artifacts import DatasetArtifact, Draft, Measurement, ModelArtifact
-from burnish.errors import BurnishError, RecipeError
+from burnish.errors import RecipeError
 from burnish.learn.loop import Fitted, LoopConfig, fit
 from burnish.learn.packing import Sample, pack, pack_once
-from burnish.learn.records import Record, read_records
+from burnish.learn.records import Record, read_labelled
 from burnish.nn.chat import ChatFormat, LabelTask
 from burnish.nn.precision import Precision, resolve
 from burnish.nn.weights import open_model, open_tokenizer, quiet_transformers
@@ -80,8 +80,10 @@ def finetune(
     torch = need("torch", extra="train")
     torch.manual_seed(config.seed)
     chat = ChatFormat(open_tokenizer(base.payload))
-    samples = [_sample(chat, record, config) for record in read_records(data, "train")]
-    held_out = read_records(data, "validation", at_most=config.validation_records)
+    labels = config.task.labels
+    records = read_labelled(data, "train", labels)
+    held_out = read_labelled(data, "validation", labels, at_most=config.validation_records)
+    samples = [_sample(chat, record, config) for record in records]
     validation = pack_once([_sample(chat, record, config) for record in held_out], row_tokens=config.loop.row_tokens)
     precision = resolve(config.precision)
     model = _with_adapter(open_model(base.payload, precision=precision), config.method)
@@ -90,15 +92,11 @@ def finetune(
     _save_adapter(model, out.payload, base)
     log = "".join(json.dumps(row) + "\n" for row in fitted.log)
     (out / "training_log.jsonl").write_text(log, encoding="utf-8")
-    return Draft(ModelArtifact, _evidence(model, fitted, len(held_out), precision), _summary(config, precision))
+    return Draft(ModelArtifact, _evidence(model, fitted, records, held_out, precision), _summary(config, precision))
 
 
 def _sample(chat: ChatFormat, record: Record, config: FinetuneConfig) -> Sample:
-    if record.label not in config.task.labels:
-        raise BurnishError(
-            f"record {record.id} has label {record.label!r}; the task allows {', '.join(config.task.labels)}"
-        )
-    example = chat.answered(config.task.messages(record.text), record.label)
+    example = chat.answered(config.task.messages(record.text), str(record.label))
     weights = [0.0] * len(example.ids)
     weights[example.text_start : example.text_end] = [config.text_weight] * (example.text_end - example.text_start)
     weights[example.answer_start :] = [1.0] * (len(example.ids) - example.answer_start)
@@ -133,7 +131,9 @@ def _save_adapter(model: Any, folder: Path, base: ModelArtifact) -> None:
     path.write_text(json.dumps(config, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
-def _evidence(model: Any, fitted: Fitted, num_held_out: int, precision: str) -> tuple[Measurement, ...]:
+def _evidence(
+    model: Any, fitted: Fitted, records: list[Record], held_out: list[Record], precision: str
+) -> tuple[Measurement, ...]:
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
     total = sum(p.numel() for p in model.parameters())
     steps = sum("loss_nats" in row for row in fitted.log)
@@ -149,9 +149,10 @@ def _evidence(model: Any, fitted: Fitted, num_held_out: int, precision: str) -> 
             "validation_loss_nats",
             fitted.last("validation_loss_nats"),
             "nats",
-            num_held_out,
+            len(held_out),
             how="after the last step, weighted mean over the labelled tokens of held-out records",
         ),
+        Measurement("labelled_records", len(records), "records", len(records), how="of the train split"),
         Measurement("trained_parameters", trained, "1", 1),
         Measurement("trained_frac", trained / total, "1", 1, how="of base and adapter parameters"),
         Measurement("train_tokens", fitted.log[-1]["tokens"], "tokens", steps, how="all tokens, none padding"),

@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from burnish.errors import BurnishError
+from burnish.serve.engine.completion import Completion, EngineCrashed, EngineDown
 from burnish.serve.engine.protocol import Delta, Request, RequestRefused, Sampling, Stats
 from burnish.serve.engine.settings import EngineSettings
 from burnish.serve.engine.wire import (
@@ -35,53 +36,7 @@ logger = logging.getLogger(__name__)
 MAX_CRASHES = 3  # within CRASH_WINDOW_S; then whoever started the server must see it end
 CRASH_WINDOW_S = 60.0
 _CLOSE_WITHIN_S = 5.0
-
-
-class EngineCrashed(BurnishError):
-    """The engine's process ended while it had work; a new one is started."""
-
-
-class EngineDown(BurnishError):
-    """The engine is starting anew, or stays down."""
-
-
-class Completion:
-    """One request's deltas as they come."""
-
-    def __init__(self, request_id: int) -> None:
-        self.id = request_id
-        self._deltas: deque[Delta] = deque()
-        self._error: BurnishError | None = None
-        self._news = asyncio.Event()
-
-    async def next(self) -> list[Delta]:
-        """Wait for the next delta, and give all that have come: a slow reader gets several at once.
-
-        Raises:
-            RequestRefused: the engine cannot run the request.
-            EngineCrashed: the engine's process died.
-            BurnishError: whatever else the request was failed with.
-        """
-        await self._news.wait()
-        self._news.clear()
-        if not self._deltas and self._error is not None:
-            self._news.set()
-            raise self._error
-        deltas = list(self._deltas)
-        self._deltas.clear()
-        if self._error is not None:
-            self._news.set()
-        return deltas
-
-    def put(self, delta: Delta) -> None:
-        """Hand over a delta."""
-        self._deltas.append(delta)
-        self._news.set()
-
-    def fail(self, error: BurnishError) -> None:
-        """End with an error."""
-        self._error = error
-        self._news.set()
+_STDERR = 2
 
 
 class EngineProcess:
@@ -164,15 +119,22 @@ class EngineProcess:
         ours, theirs = socket.socketpair()
         with theirs:
             settings = msgspec.json.encode(self._settings).decode()
-            command = [sys.executable, "-m", "burnish.serve.engine.child"]
+            # -P: no module of the current folder may stand in for an installed one.
+            command = [sys.executable, "-P", "-m", "burnish.serve.engine.child"]
             command += [str(theirs.fileno()), str(self._folder), settings]
-            self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
+            # Its words go to stderr: stdout belongs to the server's one line.
+            self._process = subprocess.Popen(
+                command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stdout=_STDERR
+            )
         reader, writer = await asyncio.open_connection(sock=ours)
-        report = await _next_report(reader)
-        if isinstance(report, Ready):
-            self._writer = writer
-            return reader
-        writer.close()
+        try:
+            report = await _next_report(reader)
+            if isinstance(report, Ready):
+                self._writer = writer
+                return reader
+        finally:
+            if self._writer is None:
+                writer.close()
         status = await self._reap()
         raise BurnishError(report.reason if isinstance(report, Failed) else f"the engine's process ended ({status})")
 
@@ -229,6 +191,7 @@ class EngineProcess:
         if self._writer is not None:
             self._writer.close()
             self._writer = None
+            self.stats = Stats()
 
     async def _reap(self) -> str:
         """Wait for the process to end, by force if it takes long; give its status in words."""

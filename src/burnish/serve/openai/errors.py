@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from burnish.errors import ArtifactError, BurnishError, RecipeError
-from burnish.serve.engine.process import EngineCrashed, EngineDown
+from burnish.serve.engine.completion import EngineCrashed, EngineDown
 from burnish.serve.engine.protocol import RequestRefused
 from burnish.serve.generation import ClientGone
 from burnish.serve.metrics import CLIENT_GONE
