@@ -89,8 +89,9 @@ def fit(out: Workdir, data: DatasetArtifact, *, config: Fit) -> Draft[ModelArtif
 
 def page(out: Workdir, data: DatasetArtifact, model: ModelArtifact, *, config: Page) -> Draft[ReportArtifact]:
     slope = model.measurement("slope")
-    rows = [{"metric": "slope", "before": "0", "after": str(slope), "change": "better [by far]"}]
-    (out / "report.json").write_text(json.dumps({"title": config.title, "table": rows}))
+    row = {"metric": "slope [fit]", "unit": "1", "before": 0.0, "after": slope.value, "change": slope.value}
+    intervals = {"before_interval": None, "after_interval": [slope.low, slope.high], "verdict": "better"}
+    (out / "report.json").write_text(json.dumps({"title": config.title, "table": [{**row, **intervals}]}))
     (out / "index.html").write_text(f"<!doctype html><title>{config.title}</title>{slope}")
     return Draft(ReportArtifact, (data.measurement("kept_frac"), slope), "The line.")
 

@@ -35,7 +35,7 @@ def test_the_latest_runs_report(recipe: Path, capsys: pytest.CaptureFixture[str]
     assert type_command("report") == 0
     shown = capsys.readouterr().out
     assert "The second line" in shown
-    assert "better [by far]" in shown  # not taken for markup
+    assert "slope [fit]" in shown  # not taken for markup
     path = Path(shown.splitlines()[-1].removeprefix("report: "))
     assert path.read_text().startswith("<!doctype html>")
 

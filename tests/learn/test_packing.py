@@ -12,7 +12,7 @@ from burnish.errors import RecipeError
 from burnish.learn.packing import IGNORED, Sample, pack, pack_once
 from burnish.learn.scoring import token_logprobs
 from burnish.nn.forward import logits_at
-from burnish.nn.weights import open_model
+from burnish.nn.weights import device, open_model
 
 LENGTHS = st.lists(st.integers(1, 12), min_size=1, max_size=30)
 
@@ -77,6 +77,6 @@ def test_token_logprobs_equal_the_plain_forward(tiny_model: Path) -> None:
     assert sum(counts) == 3
     for ids, score in zip(sequences, scores, strict=True):
         with torch.inference_mode():
-            logprobs = model(torch.tensor([ids])).logits[0].log_softmax(-1)
+            logprobs = model(torch.tensor([ids], device=device())).logits[0].log_softmax(-1)
         expected = [float(logprobs[t, token]) for t, token in enumerate(ids[1:])]
         assert score == pytest.approx(expected, abs=1e-4)

@@ -16,7 +16,7 @@ def view_of(artifacts: tuple[Artifact, ...]) -> View:
 def test_the_headline_says_what_was_made_and_what_it_changed(tmp_path: Path) -> None:
     view = view_of(quickstart(tmp_path).passed())
     assert plain_text(view.headline) == (
-        "A model with 135 million parameters, tuned on 4,487 records and compressed to 8.0 bits a weight, now writes "
+        "A model with 135 million parameters, tuned on 402,188 tokens and compressed to 8.0 bits a weight, now writes "
         "4.4× as many tokens per second, is 3.9× smaller on disk, and labels 91.6 % of the unseen records right "
         "(95 % interval 88.8 – 93.7 %), up from 51.4 %."
     )

@@ -132,3 +132,12 @@ def test_a_stage_that_is_in_no_file_is_refused() -> None:
     exec("def stage(out, *, config): ...", scope)
     with pytest.raises(RecipeError, match=r"the source of stage stage is not in a file; define it in a module"):
         code_digest(scope["stage"])
+
+
+def test_a_module_that_is_run_by_command_counts_where_it_is_named(package: Path) -> None:
+    stage = stage_of(package)
+    before = code_digest(stage)
+    (package / "helper.py").write_text(HELPER + '\nSTARTS = ("codepkg.unused",)\n')
+    named = code_digest(stage)
+    (package / "unused.py").write_text("x = 2\n")
+    assert len({before, named, code_digest(stage)}) == 3

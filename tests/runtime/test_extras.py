@@ -1,4 +1,6 @@
+import os
 import re
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -60,3 +62,13 @@ def test_peak_memory_is_that_of_the_span() -> None:
     with PeakMemory() as memory:
         small = memory.peak_bytes
     assert large - small > 150 << 20
+
+
+@pytest.mark.parametrize("door", ["importlib.import_module", "need"])
+def test_openvino_phones_home_unless_it_comes_through_need(tmp_path: Path, door: str) -> None:
+    """The control shows that the test can fail: a bare import loads the telemetry package, ours does not."""
+    call = "need('openvino', extra='compress')" if door == "need" else "importlib.import_module('openvino')"
+    code = f"import importlib, sys; from burnish.runtime import need; {call}; print(bool(sys.modules['openvino_telemetry']))"
+    quiet = {"CI": "true", "HOME": str(tmp_path), "PATH": os.environ["PATH"]}  # CI keeps the control from sending
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=quiet, check=True)
+    assert done.stdout.strip() == str(door != "need")

@@ -143,10 +143,27 @@ def test_sigterm_finishes_what_runs_and_ends(served_folder: Path) -> None:
         assert not is_alive(server.engine_pid)
 
 
+@pytest.mark.slow
+def test_sigterm_ends_even_with_an_engine_that_hangs(served_folder: Path) -> None:
+    with running(served_folder) as server:
+        os.kill(server.engine_pid, signal.SIGSTOP)
+        thread, found = in_thread(lambda: post(server, LONG))
+        time.sleep(0.3)
+        server.process.send_signal(signal.SIGTERM)
+        status, said = server.wait()
+        thread.join(20)
+        assert found[0].status_code == 503
+        assert found[0].json()["error"]["message"] == "the server is stopping"
+        assert (status, said) == (0, "")
+        assert not is_alive(server.engine_pid)
+
+
 def test_a_server_tied_to_stdin_ends_with_it(served_folder: Path) -> None:
     with running(served_folder, "--until-stdin-ends") as server:
         assert health(server) == 200
         assert server.process.stdin is not None
+        in_thread(lambda: post(server, LONG))  # what runs is finished
+        time.sleep(0.1)
         server.process.stdin.close()
         server.process.stdin = None
         assert server.wait() == (0, "")
@@ -170,33 +187,6 @@ def test_a_key_is_asked_for(served_folder: Path) -> None:
         assert httpx.get(f"{server.url}/metrics", trust_env=False).status_code == 401
         assert health(server) == 200
         assert post(server, short, headers={"Authorization": "Bearer sécret".encode()}).status_code == 200
-
-
-def command(*arguments: str, **env: str) -> tuple[int, str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "burnish.cli.serve", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        env={**os.environ, **env},
-    )
-    assert done.stdout == ""
-    return done.returncode, done.stderr
-
-
-def test_mistakes_of_the_command_line_are_one_sentence(served_folder: Path, tiny_model: Path, tmp_path: Path) -> None:
-    with running(served_folder) as server:
-        port = server.url.rsplit(":", 1)[1]
-        taken = command(str(served_folder), "--port", port)
-    cases = [
-        (taken, 1, f"port {port} on 127.0.0.1 cannot be had"),
-        (command(str(tiny_model)), 1, "cannot be served: openvino_model.xml"),
-        (command("abcd", "--store", str(tmp_path)), 1, "no store at"),
-        (command(str(served_folder), "--api-key-env", "NO_SUCH_KEY"), 2, "NO_SUCH_KEY, which is not set"),
-    ]
-    for (status, said), expected, words in cases:
-        assert (status, words in said, said.count("\n")) == (expected, True, 1), said
 
 
 SENT = """

@@ -15,7 +15,7 @@ from burnish.learn import loop
 from burnish.learn.loop import LoopConfig
 from burnish.learn.packing import Sample, pack_once
 from burnish.nn.chat import ChatFormat, LabelTask
-from burnish.nn.weights import open_model, open_tokenizer, quiet_transformers
+from burnish.nn.weights import device, open_model, open_tokenizer, quiet_transformers
 from burnish.runtime import Run
 from burnish.runtime.events import Event, Warned
 from burnish.train.base import BaseConfig, LocalModel, take_base
@@ -107,7 +107,7 @@ def test_gradients_of_accumulated_rows_weigh_tokens_alike(tiny_model: Path) -> N
 def test_merged_equals_base_with_adapter(run: Run, base: ModelArtifact, headlines: DatasetArtifact) -> None:
     tuned = run(finetune, base, headlines, config=CONFIG)
     merged = run(merge, base, tuned, config=MergeConfig())
-    ids = torch.tensor([[1, 50, 60, 70, 2]])
+    ids = torch.tensor([[1, 50, 60, 70, 2]], device=device())
     plain = open_model(base.payload, precision="fp32")
     with torch.inference_mode(), quiet_transformers():
         before = plain(ids).logits

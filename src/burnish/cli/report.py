@@ -2,7 +2,6 @@
 
 import shutil
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -62,20 +61,10 @@ def find_report(store: Store, reference: str) -> Artifact:
 
 def print_report(artifact: Artifact) -> None:
     """Print the before/after table of a report and where its page is."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    from burnish.report.table import print_table
 
-    body: dict[str, Any] = artifact.read_json("report.json")
-    table = Table(title=Text(str(body["title"])), title_justify="left", title_style="bold")
-    table.add_column("measured", overflow="fold")
-    for column in ("before", "after", "change"):
-        table.add_column(column, justify="right", overflow="fold")
-    for row in body["table"]:
-        table.add_row(*(Text(str(row[key])) for key in ("metric", "before", "after", "change")))
-    console = Console()
-    console.print(table)
-    console.print(f"report: {artifact.payload / 'index.html'}", soft_wrap=True, markup=False, highlight=False)
+    print_table(artifact.read_json("report.json"))
+    click.echo(f"report: {artifact.payload / 'index.html'}")
 
 
 def _of_run(store: Store, folder: Path) -> Artifact:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-FLOORS = {"tuned_to_merged": 0.99, "merged_to_compressed": 0.9, "compressed_to_served": 0.9}
+FLOORS = {"tuned_to_merged": 0.99, "merged_to_compressed": 0.85, "compressed_to_served": 0.9}
 
 
 @dataclass(frozen=True)

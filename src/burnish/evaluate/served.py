@@ -14,6 +14,8 @@ from burnish.artifacts import ModelArtifact
 from burnish.errors import BurnishError
 from burnish.runtime import need
 
+STARTS = ("burnish.cli.serve",)  # run by command, not imported; part of the stage's code all the same
+_SERVER = STARTS[0]
 _PARALLEL = 8
 _READY_WITHIN_S = 120.0
 
@@ -72,7 +74,11 @@ class Served:
 
     def tokenize(self, messages: list[dict[str, str]]) -> list[int]:
         """Ask which token ids the server makes of a conversation."""
-        response = need("httpx", extra="load").post(f"{self.url}/tokenize", json={"messages": messages}, timeout=30)
+        response = (
+            need("httpx", extra="load")
+            .Client(trust_env=False, timeout=30)
+            .post(f"{self.url}/tokenize", json={"messages": messages})
+        )
         response.raise_for_status()
         tokens: list[int] = response.json()["tokens"]
         return tokens
@@ -95,11 +101,14 @@ def served(model: ModelArtifact, *, threads: int | None = None) -> Iterator[Serv
     Raises:
         BurnishError: the server did not become ready; its last words are in the message.
     """
-    command = [sys.executable, "-m", "burnish.cli.serve", str(model.payload), "--port", "0"]
+    command = [sys.executable, "-m", _SERVER, str(model.payload), "--port", "0", "--until-stdin-ends"]
     if threads is not None:
         command += ["--threads", str(threads)]
     start_s = time.monotonic()
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # Its standard input ends with this process, however that ends, and so the server does too.
+    process = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     try:
         yield _wait_until_ready(process, start_s)
     finally:

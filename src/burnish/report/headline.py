@@ -72,12 +72,12 @@ def caveat(cast: Cast, rows: tuple[Row, ...], failed_gates: tuple[str, ...]) -> 
 
 def _made(cast: Cast) -> Sentence:
     parameters = count(cast.base, "num_parameters")
-    records = count(cast.split, "train_records")
+    tokens = count(cast.tuned, "train_tokens")
     bits = look(cast.compressed, "num_bits_mean")
     size = f" with {_scaled(parameters)} parameters" if parameters else ""
     steps: list[Span] = []
     if cast.tuned is not None:
-        on = f" on {plural(records, 'record')}" if records else ""
+        on = f" on {plural(tokens, 'token')}" if tokens else ""
         steps.append(Span(f"tuned{on}"))
     if cast.compressed is not None:
         to = f" to {significant(bits.value, 2)} bits a weight" if bits else ""

@@ -17,7 +17,8 @@ _HOW_NOT_WHAT = ("burnish.artifacts", "burnish.runtime", "burnish.errors")
 def code_digest(stage: Callable[..., Any]) -> str:
     """Hash the modules of the stage's own package that its module imports, directly or not.
 
-    `artifacts`, `runtime` and `errors` say how a stage runs, not what it computes, and stay out.
+    A module that is run by command rather than imported counts where it is named in `STARTS`, a tuple of
+    module names. `artifacts`, `runtime` and `errors` say how a stage runs, not what it computes, and stay out.
     Docstrings, comments and layout do not count: the syntax tree does.
 
     Raises:
@@ -58,6 +59,8 @@ def _read(path: Path, _mtime_ns: int, module: str) -> tuple[str, tuple[str, ...]
                 base = _resolve(module, source, level, is_package)
                 imports.add(base)
                 imports.update(f"{base}.{name.name}" for name in names)
+            case ast.Assign(targets=[ast.Name(id="STARTS")], value=ast.Tuple(elts=names)):
+                imports.update(str(name.value) for name in names if isinstance(name, ast.Constant))
             case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef() | ast.Module() if ast.get_docstring(node):
                 node.body = node.body[1:]
     return hashlib.sha256(ast.dump(tree).encode()).hexdigest(), tuple(sorted(imports))

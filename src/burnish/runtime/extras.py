@@ -1,6 +1,8 @@
 """Optional dependencies: heavy imports wait here until a room needs them."""
 
 import importlib
+import os
+import sys
 from importlib import metadata
 from types import ModuleType
 
@@ -18,11 +20,12 @@ EXTRAS: dict[str, tuple[str, ...]] = {
 
 
 def need(module: str, *, extra: str) -> ModuleType:
-    """Import `module`, or say which extra brings it.
+    """Import `module`, or say which extra brings it. Whatever it is, it will not phone home.
 
     Raises:
         MissingExtra: the module is not installed.
     """
+    _silence()
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
@@ -42,3 +45,15 @@ def installed_version(distribution: str) -> str | None:
 def missing(extra: str) -> tuple[str, ...]:
     """List the distributions of an extra that are not installed."""
     return tuple(name for name in EXTRAS[extra] if installed_version(name) is None)
+
+
+def _silence() -> None:
+    """Switch off the telemetry of libraries that send some unless told otherwise.
+
+    `import openvino` imports its conversion tools, which post an event to an analytics service through the package
+    openvino-telemetry, unless a file in the user's home says no. Without that package they use a stub of their own,
+    and an entry of None makes it absent for this process.
+    """
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # None is how Python marks "absent"
+    for variable in ("HF_HUB_DISABLE_TELEMETRY", "DO_NOT_TRACK", "MLFLOW_DISABLE_TELEMETRY"):
+        os.environ.setdefault(variable, "true")

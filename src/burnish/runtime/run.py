@@ -27,7 +27,7 @@ from burnish.runtime.events import (
     Warned,
 )
 from burnish.runtime.gates import Bound, require
-from burnish.runtime.hardware import PeakMemory, fingerprint
+from burnish.runtime.hardware import PeakMemory, fingerprint, give_memory_back
 from burnish.runtime.workdir import Workdir, fresh, snapshots_of
 
 A = TypeVar("A", bound=Artifact)
@@ -125,6 +125,7 @@ class Run:
             return None
 
     def _make(self, stage: Stage[A], made: Made, config: Any, shown: str) -> A:
+        give_memory_back()  # what an earlier stage has freed is not this one's
         self.events.emit(StageStarted(made.stage, made.digest, shown))
         work = self.store.work(made.digest)
         start_s = time.monotonic()

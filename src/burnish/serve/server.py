@@ -12,12 +12,13 @@ from pathlib import Path
 import uvicorn
 
 from burnish.errors import BurnishError, RecipeError
+from burnish.serve.engine.completion import EngineDown
 from burnish.serve.engine.process import EngineProcess
 from burnish.serve.engine.settings import EngineSettings
 from burnish.serve.openai.routes import application
 from burnish.serve.service import Limits, Service
 
-DRAIN_WITHIN_S = 10  # completions that run longer after SIGTERM are cut off
+DRAIN_WITHIN_S = 10  # completions that run longer after SIGTERM end with an error
 _BACKLOG = 2048
 
 
@@ -84,7 +85,7 @@ async def _serve(settings: ServerSettings, listener: socket.socket, on_ready: Ca
             access_log=False,
             lifespan="off",
             backlog=_BACKLOG,
-            timeout_graceful_shutdown=DRAIN_WITHIN_S,
+            timeout_graceful_shutdown=DRAIN_WITHIN_S + 2,
             server_header=False,
             proxy_headers=False,
         )
@@ -95,6 +96,7 @@ async def _serve(settings: ServerSettings, listener: socket.socket, on_ready: Ca
         await engine.start()
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         url = f"http://{host}:{listener.getsockname()[1]}"
+        server.on_overdue = lambda: engine.fail_all(EngineDown("the server is stopping"))
         server.on_started = lambda: on_ready(Ready(url, settings.name, os.getpid(), engine.process_id))
         await server.serve(sockets=[listener])
     finally:
@@ -106,10 +108,16 @@ class _Server(uvicorn.Server):  # type: ignore[misc]  # mypy is told not to foll
     """uvicorn's server, which says when it listens and whose process ends with our own status after a signal."""
 
     on_started: Callable[[], None]
+    on_overdue: Callable[[], None]
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.on_started()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        overdue = asyncio.get_running_loop().call_later(DRAIN_WITHIN_S, self.on_overdue)
+        await super().shutdown(sockets)
+        overdue.cancel()
 
     def stop_at_end(self, descriptor: int) -> None:
         """Read what came on the lifeline; stop when its other end is closed."""

@@ -1,5 +1,6 @@
 """The engine's process: take commands, step, report. It ends when the server closes its end or dies."""
 
+import contextlib
 import signal
 import socket
 import sys
@@ -27,13 +28,15 @@ def main(descriptor: int, folder: Path, settings: EngineSettings) -> int:
     channel = Channel(socket.socket(fileno=descriptor))
     try:
         engine: Engine = OpenvinoEngine(ServableFolder.read(folder), settings)
-        channel.send(Ready())
-        serve(engine, channel)
-    except ServerGone:
-        return 0
+        with contextlib.suppress(ServerGone):
+            channel.send(Ready())
+            serve(engine, channel)
+        engine.close()
     except (BurnishError, RuntimeError, MemoryError) as error:
-        channel.send(Failed(f"{error}" or type(error).__name__))
+        with contextlib.suppress(ServerGone):
+            channel.send(Failed(f"{error}" or type(error).__name__))
         return 1
+    return 0
 
 
 def serve(engine: Engine, channel: Channel) -> NoReturn:
@@ -42,9 +45,9 @@ def serve(engine: Engine, channel: Channel) -> NoReturn:
     Raises:
         ServerGone: nobody is there to work for.
     """
+    is_idle = True
     while True:
-        stats = engine.stats()
-        for command in channel.commands(should_wait=stats.num_running + stats.num_waiting == 0):
+        for command in channel.commands(should_wait=is_idle):
             match command:
                 case Add(request=request):
                     try:
@@ -53,9 +56,10 @@ def serve(engine: Engine, channel: Channel) -> NoReturn:
                         channel.send(Refused(request.id, str(error)))
                 case Abort(id=request_id):
                     engine.abort(request_id)
-        deltas = engine.step()
+        deltas, stats = engine.step(), engine.stats()
+        is_idle = stats.num_running + stats.num_waiting == 0
         if deltas:
-            channel.send(Stepped(deltas, engine.stats()))
+            channel.send(Stepped(deltas, stats))
 
 
 if __name__ == "__main__":

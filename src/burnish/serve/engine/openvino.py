@@ -1,6 +1,6 @@
 """The OpenVINO GenAI engine: continuous batching and a paged KV cache on CPU, behind our protocol."""
 
-import sys
+import time
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -11,6 +11,8 @@ from burnish.serve.engine.protocol import Delta, FinishReason, Request, RequestR
 from burnish.serve.engine.settings import CACHE_BLOCK_TOKENS, EngineSettings
 from burnish.serve.folder import ServableFolder
 from burnish.serve.memory import resident_bytes
+
+_MEMORY_EVERY_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class OpenvinoEngine:
         except RuntimeError as error:
             raise BurnishError(f"{folder.path} cannot be loaded: {_reason(error)}") from error
         self._in_flight: dict[int, _InFlight] = {}
+        self._memory_read_s, self._memory_read_bytes = float("-inf"), 0
 
     def add(self, request: Request) -> None:
         """Queue a request.
@@ -88,13 +91,21 @@ class OpenvinoEngine:
             num_waiting=total - num_running,
             cache_used_frac=metrics.cache_usage / 100 if total else 0.0,
             cache_bytes=metrics.kv_cache_size_in_bytes,
-            memory_bytes=resident_bytes(),
+            memory_bytes=self._memory_bytes(),
         )
 
     def close(self) -> None:
-        """Free the model."""
-        self._in_flight.clear()
+        """Free the model; requests in flight are dropped first, or the pipeline reports their blocks as leaked."""
+        for request_id in list(self._in_flight):
+            self.abort(request_id)
+        self._pipeline.step()
         del self._pipeline
+
+    def _memory_bytes(self) -> int:
+        """Read the memory now and then: each reading costs a hundredth of a step."""
+        if time.monotonic() - self._memory_read_s > _MEMORY_EVERY_S:
+            self._memory_read_s, self._memory_read_bytes = time.monotonic(), resident_bytes()
+        return self._memory_read_bytes
 
     def _check(self, request: Request) -> None:
         size, sampling = self._folder.vocab_size, request.sampling
@@ -157,14 +168,7 @@ class OpenvinoEngine:
 
 
 def import_genai() -> tuple[ModuleType, ModuleType]:
-    """Import `openvino_genai` and `openvino`, keeping them from sending anything anywhere.
-
-    `import openvino` imports its conversion tools, which, unless `~/intel/openvino_telemetry` says no, post an
-    event to Google Analytics through the package openvino-telemetry. Where that package is absent, they use a
-    stub; an entry of None makes it absent for this process.
-    """
-    if "openvino_telemetry" not in sys.modules:
-        sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # documented: makes the import fail
+    """Import `openvino_genai` and `openvino`; `need` keeps them from sending anything anywhere."""
     return need("openvino_genai", extra="serve"), need("openvino", extra="serve")
 
 

@@ -38,6 +38,8 @@ CRASH_WINDOW_S = 60.0
 _CLOSE_WITHIN_S = 5.0
 _STDERR = 2
 
+STARTS = ("burnish.serve.engine.child",)  # run by command, not imported
+
 
 class EngineProcess:
     """Start the engine's process, talk to it, and start it anew when it dies.
@@ -90,8 +92,14 @@ class EngineProcess:
             self._keeper.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._keeper
-        self._fail_all(EngineCrashed("the server is stopping"))
+        self.fail_all(EngineDown("the server is stopping"))
         await self._reap()
+
+    def fail_all(self, error: BurnishError) -> None:
+        """End every request in flight with an error."""
+        for completion in self._completions.values():
+            completion.fail(error)
+        self._completions.clear()
 
     def submit(self, prompt_tokens: tuple[int, ...], sampling: Sampling) -> Completion:
         """Queue a request.
@@ -120,7 +128,7 @@ class EngineProcess:
         with theirs:
             settings = msgspec.json.encode(self._settings).decode()
             # -P: no module of the current folder may stand in for an installed one.
-            command = [sys.executable, "-P", "-m", "burnish.serve.engine.child"]
+            command = [sys.executable, "-P", "-m", *STARTS]
             command += [str(theirs.fileno()), str(self._folder), settings]
             # Its words go to stderr: stdout belongs to the server's one line.
             self._process = subprocess.Popen(
@@ -142,7 +150,7 @@ class EngineProcess:
         while True:
             reason = await self._listen(reader)
             self._disconnect()
-            self._fail_all(EngineCrashed(f"the engine stopped while it had this request ({reason})"))
+            self.fail_all(EngineCrashed(f"the engine stopped while it had this request ({reason})"))
             status = await self._reap()
             logger.error("the engine's process ended (%s, %s)", reason, status)
             self._crashes_s.append(time.monotonic())
@@ -181,11 +189,6 @@ class EngineProcess:
         completion.put(delta)
         if delta.finish_reason is not None:
             del self._completions[delta.id]
-
-    def _fail_all(self, error: BurnishError) -> None:
-        for completion in self._completions.values():
-            completion.fail(error)
-        self._completions.clear()
 
     def _disconnect(self) -> None:
         if self._writer is not None:
