@@ -1,5 +1,6 @@
 """A server for the time of a measurement: started as a user would start it, asked over HTTP, stopped."""
 
+import http.client
 import json
 import subprocess
 import sys
@@ -8,7 +9,9 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
+from urllib.parse import urlsplit
 
 from burnish.artifacts import ModelArtifact
 from burnish.errors import BurnishError
@@ -74,13 +77,16 @@ class Served:
 
     def tokenize(self, messages: list[dict[str, str]]) -> list[int]:
         """Ask which token ids the server makes of a conversation."""
-        response = (
-            need("httpx", extra="load")
-            .Client(trust_env=False, timeout=30)
-            .post(f"{self.url}/tokenize", json={"messages": messages})
+        connection = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=30)
+        connection.request(
+            "POST", "/tokenize", json.dumps({"messages": messages}), {"content-type": "application/json"}
         )
-        response.raise_for_status()
-        tokens: list[int] = response.json()["tokens"]
+        response = connection.getresponse()
+        body = json.loads(response.read())
+        connection.close()
+        if response.status != HTTPStatus.OK:
+            raise BurnishError(f"the server could not tokenize: {body['error']['message']}")
+        tokens: list[int] = body["tokens"]
         return tokens
 
     def _client(self) -> Any:
