@@ -50,6 +50,16 @@ def test_a_streamed_chat_is_the_whole_one_in_pieces(client: Any, has_usage: bool
     assert {chunk.id for chunk in chunks} == {chunks[0].id}
 
 
+def test_who_asks_for_token_ids_gets_every_token_when_it_comes(client: Any) -> None:
+    """Bytes of an unfinished character and special tokens show no text; a client that times tokens needs them too."""
+    extra = {**LOOSE, "return_token_ids": True}
+    asked = {"model": "tiny", "messages": MESSAGES, "max_completion_tokens": 40, "temperature": 0, "extra_body": extra}
+    whole = client.chat.completions.create(**asked).choices[0].model_extra["token_ids"]
+    chunks = [chunk.choices[0] for chunk in client.chat.completions.create(**asked, stream=True) if chunk.choices]
+    assert [token for chunk in chunks for token in chunk.model_extra["token_ids"]] == whole
+    assert any(not chunk.delta.content and chunk.finish_reason is None for chunk in chunks[1:])
+
+
 def test_an_event_stream_is_as_the_protocol_says(server: Running) -> None:
     body = {"prompt": "ab", "max_tokens": 3, "stream": True, **LOOSE}
     response = post(server, "/v1/completions", body)

@@ -217,7 +217,7 @@ async def _timed(client: Any, model: str, messages: list[dict[str, str]], max_to
         temperature=0,
         stream=True,
         stream_options={"include_usage": True},
-        extra_body={"ignore_eos": True},
+        extra_body={"ignore_eos": True, "return_token_ids": True},  # then every token is sent, seen or not
     )
     async for chunk in stream:
         if chunk.choices:

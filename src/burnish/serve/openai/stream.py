@@ -67,7 +67,7 @@ class EventStream(Response):
             try:
                 await send(_body(self._events(self._first)))
                 async for piece in self._pieces:
-                    if piece.text or piece.finish_reason or piece.logprobs:
+                    if piece.text or piece.finish_reason or piece.logprobs or self._form.has_token_ids:
                         await send(_body(self._events(piece)))
                     else:
                         self._usage.num_new += piece.num_new

@@ -1,0 +1,100 @@
+"""What every stage owes: the same bytes for the same call, evidence, a typed promise, and untouched inputs."""
+
+import inspect
+import json
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_finetune import CONFIG as TRAINING
+
+from burnish.artifacts import Artifact, DatasetArtifact, Draft, ModelArtifact, ReportArtifact
+from burnish.artifacts.digest import tree_digests
+from burnish.compress.quantize import QuantizeConfig, quantize
+from burnish.data.clean import CleanConfig, clean
+from burnish.data.collect import CollectConfig, collect
+from burnish.data.deduplicate import DeduplicateConfig, deduplicate
+from burnish.data.quality import QualityConfig, gate_quality
+from burnish.data.sources import LocalFile
+from burnish.data.split import ByFraction, SplitConfig, split
+from burnish.evaluate.generate import load_generate
+from burnish.evaluate.latency import load_served
+from burnish.evaluate.parity import check_parity
+from burnish.evaluate.score import ScoreConfig, score_model, score_served
+from burnish.loop import chain
+from burnish.report.page import write_report
+from burnish.runtime import Run
+from burnish.train.base import BaseConfig, LocalModel, take_base
+from burnish.train.finetune import finetune
+from burnish.train.merge import MergeConfig, merge
+
+SLICE = Path(__file__).parents[1] / "data" / "slice.jsonl"
+
+
+@dataclass(frozen=True)
+class Call:
+    """One stage call, ready to be made again."""
+
+    stage: Callable[..., Any]
+    parents: tuple[Artifact, ...]
+    config: Any
+
+
+@pytest.fixture
+def calls(run: Run, base: ModelArtifact, headlines: DatasetArtifact, tiny_model: Path, tmp_path: Path) -> list[Call]:
+    """Every stage whose payload is made of bytes and not of times, on real little inputs."""
+    lines = SLICE.read_text(encoding="utf-8").splitlines()
+    rows = [json.loads(line) for line in lines]
+    texts = [row["input"][1]["content"] for row in rows if "input" in row]
+    source = tmp_path / "rows.jsonl"
+    source.write_text("".join(json.dumps({"text": text, "label": str(len(text) % 2)}) + "\n" for text in texts))
+    made: list[Call] = []
+
+    def call(stage: Callable[..., Any], *parents: Artifact, config: Any) -> Any:
+        made.append(Call(stage, parents, config))
+        return run(stage, *parents, config=config)
+
+    raw = call(collect, config=CollectConfig((LocalFile(source, label_key="label"),)))
+    cleaned = call(clean, raw, config=CleanConfig(min_words=3))
+    single = call(deduplicate, cleaned, config=DeduplicateConfig())
+    good = call(gate_quality, single, config=QualityConfig())
+    call(split, good, config=SplitConfig(ByFraction()))
+    call(take_base, config=BaseConfig(LocalModel(tiny_model)))
+    tuned = call(finetune, base, headlines, config=TRAINING)
+    merged = call(merge, base, tuned, config=MergeConfig())
+    call(quantize, merged, config=QuantizeConfig())
+    call(score_model, base, headlines, headlines, config=ScoreConfig(TRAINING.task, test_records=6, general_records=6))
+    return made
+
+
+def test_every_stage_gives_the_same_bytes_again_and_leaves_its_inputs_alone(run: Run, calls: list[Call]) -> None:
+    for call in calls:
+        first = run(call.stage, *call.parents, config=call.config)
+        inputs = {parent.digest: tree_digests(parent.payload) for parent in call.parents}
+        run.store.set_aside(first.digest)
+        again = run(call.stage, *call.parents, config=call.config)
+        assert again.manifest.files == first.manifest.files, call.stage.__name__
+        assert {parent.digest: tree_digests(parent.payload) for parent in call.parents} == inputs
+        assert again.evidence, f"{call.stage.__name__} leaves no evidence"
+        assert len({m.name for m in again.evidence}) == len(again.evidence)
+
+
+def test_the_contract_covers_every_stage_that_makes_bytes(calls: list[Call]) -> None:
+    """A stage that the chain gains must be added above, or named here as one that measures times."""
+    timed = {load_generate, load_served, check_parity, score_served, write_report}
+    stages = {
+        value
+        for value in vars(chain).values()
+        if inspect.isfunction(value) and "out" in inspect.signature(value).parameters
+    }
+    assert stages - timed == {call.stage for call in calls}
+
+
+@pytest.mark.parametrize("stage", [clean, finetune, score_served, write_report, quantize])
+def test_a_stage_promises_a_kind(stage: Callable[..., Any]) -> None:
+    promised = typing.get_type_hints(stage)["return"]
+    assert typing.get_origin(promised) is Draft
+    assert typing.get_args(promised)[0] in (DatasetArtifact, ModelArtifact, ReportArtifact)
