@@ -24,7 +24,13 @@ class Usage:
 
 
 class Form(Protocol):
-    """Write one kind of completion."""
+    """Write one kind of completion.
+
+    Attributes:
+        has_token_ids: give the generated tokens too, as `token_ids`; vLLM's extension.
+    """
+
+    has_token_ids: bool
 
     def chunk(self, piece: Piece) -> dict[str, Any]:
         """Give a streamed object."""
@@ -43,6 +49,7 @@ class ChatForm:
     model: str
     prompts: Prompts
     has_logprobs: bool
+    has_token_ids: bool = False
     id: str = field(default_factory=lambda: f"chatcmpl-{secrets.token_hex(12)}")
     created_unix_s: int = field(default_factory=lambda: int(time.time()))
     _has_begun: bool = False
@@ -68,7 +75,8 @@ class ChatForm:
 
     def _choice(self, piece: Piece, **said: Any) -> dict[str, Any]:
         logprobs = self._logprobs(piece) if self.has_logprobs else None
-        return {"index": 0, **said, "logprobs": logprobs, "finish_reason": piece.finish_reason}
+        choice = {"index": 0, **said, "logprobs": logprobs, "finish_reason": piece.finish_reason}
+        return {**choice, "token_ids": _new(piece)} if self.has_token_ids else choice
 
     def _logprobs(self, piece: Piece) -> dict[str, Any]:
         return {"content": [self._entry(*pair) for pair in zip(piece.tokens, piece.logprobs, strict=True)]}
@@ -85,11 +93,7 @@ class ChatForm:
 
 @dataclass
 class CompletionForm:
-    """Write `text_completion`, whose chunks have the same form.
-
-    Attributes:
-        has_token_ids: give the generated tokens too, as `token_ids`; vLLM's extension.
-    """
+    """Write `text_completion`, whose chunks have the same form."""
 
     model: str
     prompts: Prompts
@@ -108,7 +112,7 @@ class CompletionForm:
             "finish_reason": piece.finish_reason,
         }
         if self.has_token_ids:
-            choice["token_ids"] = piece.tokens[len(piece.tokens) - piece.num_new :]
+            choice["token_ids"] = _new(piece)
         return self._object([choice])
 
     def whole(self, pieces: list[Piece], usage: Usage) -> dict[str, Any]:
@@ -130,6 +134,11 @@ class CompletionForm:
     def _object(self, choices: list[dict[str, Any]]) -> dict[str, Any]:
         head = {"id": self.id, "object": "text_completion", "created": self.created_unix_s, "model": self.model}
         return {**head, "choices": choices}
+
+
+def _new(piece: Piece) -> list[int]:
+    """Give the generated tokens of a piece; before them may stand those of an echoed prompt."""
+    return piece.tokens[len(piece.tokens) - piece.num_new :]
 
 
 def joined(pieces: list[Piece]) -> Piece:

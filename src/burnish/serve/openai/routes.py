@@ -52,7 +52,7 @@ class Routes:
         """Answer POST /v1/chat/completions."""
         with _counted(self._service) as watch:
             asked = await self._read(request, ChatRequest)
-            form = ChatForm(self._service.name, self._service.prompts, bool(asked.logprobs))
+            form = ChatForm(self._service.name, self._service.prompts, bool(asked.logprobs), asked.return_token_ids)
             return await self._answer(request, asked, await chat_job(self._service, asked), form, watch)
 
     async def complete(self, request: Request) -> Response:

@@ -36,6 +36,7 @@ class Common(msgspec.Struct, kw_only=True):
     stream_options: StreamOptions | None = None
     stop_token_ids: list[Token] = []
     ignore_eos: bool = False
+    return_token_ids: bool = False
 
 
 class ContentPart(msgspec.Struct):
@@ -69,7 +70,6 @@ class CompletionRequest(Common, kw_only=True):
 
     prompt: str | list[Any]
     echo: bool | None = None
-    return_token_ids: bool = False
     logprobs: Annotated[int, Meta(ge=0, le=1)] | None = None
 
 
