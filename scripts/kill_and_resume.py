@@ -17,24 +17,25 @@ from collections import Counter
 from pathlib import Path
 
 from burnish.artifacts import Store
-from burnish.runtime.events import RunFinished, StageSealed, read_events
+from burnish.runtime.events import RunFinished, StageSealed, StageStarted, read_events
 
 
 def main() -> int:
     """Run the drill; return 0 if the disturbed store equals the undisturbed one."""
     options = parse()
     with tempfile.TemporaryDirectory() as folder:
-        calm, wild = Path(folder) / "calm", Path(folder) / "wild"
+        calm = Path(folder) / "calm"
         start_s = time.monotonic()
         if start(options, calm).wait() != 0:
             print("error: the undisturbed run failed; see its output above")
             return 1
         seconds = time.monotonic() - start_s
         print(f"undisturbed run: {seconds:.1f} s")
-        kill_until_tired(options, wild, seconds)
-        while start(options, wild).wait() != 0:
-            print("the last run failed; once more")
-        return compare(calm, wild)
+        wild = kill_at_random(options, Path(folder), seconds)
+        if start(options, wild[-1]).wait() != 0:
+            print("error: the last run failed; see its output above")
+            return 1
+        return max(compare(calm, store) for store in wild)
 
 
 def parse() -> argparse.Namespace:
@@ -53,20 +54,35 @@ def start(options: argparse.Namespace, store: Path) -> "subprocess.Popen[bytes]"
     return subprocess.Popen([*command, *options.overrides], stdout=subprocess.DEVNULL, start_new_session=True)
 
 
-def kill_until_tired(options: argparse.Namespace, store: Path, seconds: float) -> None:
-    """Kill `options.kills` runs, each at a moment that lets all of them together get about through the whole."""
+def kill_at_random(options: argparse.Namespace, folder: Path, seconds: float) -> list[Path]:
+    """Kill `options.kills` runs, each at a moment drawn over the first part of what a whole run takes.
+
+    Each resumes what the one before left. Where one ends before its moment, the next begins in a new store, so that
+    the kills spread over the whole chain. Gives the stores; the last one is not finished yet.
+    """
     rng = random.Random(options.seed)
-    for number in range(1, options.kills + 1):
-        process = start(options, store)
-        moment_s = rng.uniform(0.5, max(3.0, 2.0 * seconds / options.kills))
+    stores = [folder / "wild-1"]
+    num_killed = 0
+    while num_killed < options.kills:
+        process = start(options, stores[-1])
+        moment_s = rng.uniform(0.5, 0.6 * seconds)
         try:
             process.wait(moment_s)
-            print(f"kill {number}: the run had ended before {moment_s:.1f} s")
+            print(f"a run ended before {moment_s:.1f} s; the next begins anew")
+            stores.append(folder / f"wild-{len(stores) + 1}")
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-            sealed = sum(1 for _ in Store(store).all())
-            print(f"kill {number} after {moment_s:.1f} s: {sealed} artifacts sealed so far")
+            num_killed += 1
+            print(f"kill {num_killed} after {moment_s:.1f} s, during {at_work(stores[-1])}")
+    return stores
+
+
+def at_work(store: Path) -> str:
+    """Name what the newest run of a store was doing."""
+    runs = sorted(path for path in (store / "runs").glob("*/events.jsonl"))
+    started = [event.label for _, event in read_events(runs[-1]) if isinstance(event, StageStarted)] if runs else []
+    return started[-1] if started else "start-up"
 
 
 def compare(calm: Path, wild: Path) -> int:
