@@ -65,7 +65,7 @@ def test_a_packed_example_gets_the_logits_it_gets_alone(tiny_model: Path) -> Non
         packed = logits_at(model, a + b, [0, 1, 2, 3, 4, 0, 1, 2], everywhere)
         alone = torch.cat([logits_at(model, ids, range(len(ids)), everywhere[: len(ids)]) for ids in (a, b)])
         unmasked = logits_at(model, a + b, range(8), everywhere)
-    torch.testing.assert_close(packed, alone, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(packed, alone, atol=1e-4, rtol=1e-4)
     assert (unmasked[5:] - alone[5:]).abs().max() > 1e-2  # without the borders the second example sees the first
 
 
