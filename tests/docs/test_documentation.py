@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-import yaml
+import yaml  # type: ignore[import-untyped]  # it brings no types
 from click.testing import CliRunner
 
 from burnish.cli.main import burnish
