@@ -131,5 +131,14 @@ def test_the_cache_is_in_the_users_cache_folder_unless_named(tmp_path: Path, mon
 def test_every_pin_is_a_whole_one() -> None:
     for name, asset in ASSETS.items():
         assert name == asset.name
-        assert len(asset.release_sha256) == len(asset.member_sha256) == 64
         assert asset.licence
+        assert asset.use
+        assert {len(pin) for pin in (asset.release_sha256, asset.member_sha256) if pin is not None} <= {64}
+
+
+def test_only_what_a_distribution_moves_is_without_a_pin() -> None:
+    moving = {name for name, asset in ASSETS.items() if asset.member_sha256 is None}
+    assert moving == {"manpages-zh", "manpages", "python-docs", "debian-reference-zh-cn"}
+    for asset in ASSETS.values():
+        is_debian = asset.registry == "debian"
+        assert is_debian == (asset.version is None) == (asset.release_sha256 is None)

