@@ -14,17 +14,31 @@ from test_finetune import CONFIG as TRAINING
 from burnish.artifacts import Artifact, DatasetArtifact, Draft, ModelArtifact, ReportArtifact
 from burnish.artifacts.digest import tree_digests
 from burnish.compress.quantize import QuantizeConfig, quantize
+from burnish.data.adversarial import AdversarialConfig, gate_adversarial
+from burnish.data.augment import AugmentConfig, augment
+from burnish.data.augmenting.perturb import Perturb
+from burnish.data.balance import BalanceConfig, balance
 from burnish.data.clean import CleanConfig, clean
 from burnish.data.collect import CollectConfig, collect
-from burnish.data.deduplicate import DeduplicateConfig, deduplicate
-from burnish.data.quality import QualityConfig, gate_quality
+from burnish.data.domain import DomainConfig, gate_domain
+from burnish.data.find_copies import FindCopiesConfig, find_copies
+from burnish.data.grammar import GrammarConfig, gate_grammar
+from burnish.data.graphs.graph_sources import Triples
+from burnish.data.knowledge import KnowledgeConfig, inject_knowledge
+from burnish.data.mixture import MixtureConfig, mix
+from burnish.data.model_quality import ModelQualityConfig, gate_model_quality
+from burnish.data.scoring.keywords import Keywords
+from burnish.data.scoring.quality_classifier import Classifier
+from burnish.data.select import SelectConfig, select
+from burnish.data.semantic import SemanticConfig, deduplicate_semantic
 from burnish.data.sources import LocalFile
 from burnish.data.split import ByFraction, SplitConfig, split
 from burnish.evaluate.generate import load_generate
 from burnish.evaluate.latency import load_served
 from burnish.evaluate.parity import check_parity
 from burnish.evaluate.score import ScoreConfig, score_model, score_served
-from burnish.loop import chain
+from burnish.loop import chain, data_chain
+from burnish.report.data_page import write_data_report
 from burnish.report.page import write_report
 from burnish.runtime import Run
 from burnish.train.base import BaseConfig, LocalModel, take_base
@@ -58,10 +72,23 @@ def calls(run: Run, base: ModelArtifact, headlines: DatasetArtifact, tiny_model:
         return run(stage, *parents, config=config)
 
     raw = call(collect, config=CollectConfig((LocalFile(source, label_key="label"),)))
-    cleaned = call(clean, raw, config=CleanConfig(min_words=3))
-    single = call(deduplicate, cleaned, config=DeduplicateConfig())
-    good = call(gate_quality, single, config=QualityConfig())
-    call(split, good, config=SplitConfig(ByFraction()))
+    cleaned = call(clean, raw, config=CleanConfig())
+    copies = call(find_copies, cleaned, config=FindCopiesConfig())
+    good = call(select, cleaned, copies, config=SelectConfig(min_words=3))
+    data = call(split, good, config=SplitConfig(ByFraction()))
+    graph = tmp_path / "graph.csv"
+    graph.write_text("us,name,america\nus,capital,washington\n", encoding="utf-8")
+    examples = tmp_path / "good.txt"
+    examples.write_text("".join(f"{text}\n" for text in texts), encoding="utf-8")
+    call(deduplicate_semantic, good, config=SemanticConfig(recall_records=0))
+    call(gate_grammar, good, config=GrammarConfig())
+    call(gate_domain, good, config=DomainConfig((Keywords(("man", "woman", "nation")),)))
+    call(gate_adversarial, good, config=AdversarialConfig(trial_records=2))
+    call(gate_model_quality, good, config=ModelQualityConfig(Classifier(examples)))
+    call(inject_knowledge, data, config=KnowledgeConfig(Triples(graph)))
+    call(augment, data, config=AugmentConfig((Perturb(),)))
+    call(balance, data, config=BalanceConfig())
+    call(mix, data, config=MixtureConfig())
     call(take_base, config=BaseConfig(LocalModel(tiny_model)))
     tuned = call(finetune, base, headlines, config=TRAINING)
     merged = call(merge, base, tuned, config=MergeConfig())
@@ -84,10 +111,11 @@ def test_every_stage_gives_the_same_bytes_again_and_leaves_its_inputs_alone(run:
 
 def test_the_contract_covers_every_stage_that_makes_bytes(calls: list[Call]) -> None:
     """A stage that the chain gains must be added above, or named here as one that measures times."""
-    timed = {load_generate, load_served, check_parity, score_served, write_report}
+    timed = {load_generate, load_served, check_parity, score_served, write_report, write_data_report}
     stages = {
         value
-        for value in vars(chain).values()
+        for module in (chain, data_chain)
+        for value in vars(module).values()
         if inspect.isfunction(value) and "out" in inspect.signature(value).parameters
     }
     assert stages - timed == {call.stage for call in calls}

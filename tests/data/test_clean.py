@@ -1,122 +1,207 @@
-"""Clean: damage is undone, sound text is left alone, short text goes with its count."""
+"""Clean: nothing is lost, each shard keeps its place, and neither cuts nor processes nor shards show in the result."""
 
-import json
-import unicodedata
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import pyarrow.parquet
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from real_slice import CHINESE, collected, dataset, evidence, slice_lines, texts, use_slice
+from real_slice import CHINESE, collected, evidence, slice_lines, texts, use_slice
+from sharded import sharded
 
-from burnish.data.clean import CleanConfig, clean, drop_invalid, fix_mojibake, normalise, repair, strip_html
-from burnish.data.records import read_kept, read_rejected
-from burnish.data.sources import GeneralText, RandomText, SarcasmHeadlines
-from burnish.errors import RecipeError
+from burnish.artifacts import DatasetArtifact
+from burnish.data.clean import CleanConfig, clean
+from burnish.data.engine import Local
+from burnish.data.kernel.measure import MEASURES
+from burnish.data.records import Record, read_kept
+from burnish.data.repairs.pii import PiiConfig
+from burnish.data.shards import num_rows, read_tables, shard_paths
+from burnish.data.shingle import Bytes, Words
+from burnish.data.sketches import NUM_SLOTS, read_keys, read_shingle, read_signatures, sketch_paths
+from burnish.data.sources import GeneralText, PlantedCopies, RandomText, SarcasmHeadlines
+from burnish.errors import ArtifactError, RecipeError
 from burnish.runtime import Run
+from burnish.runtime.recipes import fill
 
-
-@pytest.mark.parametrize(
-    ("damaged", "sound"),
-    [
-        ("cafÃ© au lait", "café au lait"),
-        ("â€œquotedâ€\u009d text", "“quoted” text"),
-        ("bisquick cheeseburger pie\x99", "bisquick cheeseburger pie™"),
-        ("ä½\xa0å¥½ä¸–ç•Œ", "你好世界"),
-    ],
+DAMAGED = (
+    "<p>one</p><p>two &amp; three</p>",
+    "cafÃ© au lait",
+    "zero\u200bwidth",
+    "call 13800138000 now",
+    "  wide\u3000space\r\n",
 )
-def test_mojibake_is_undone(damaged: str, sound: str) -> None:
-    assert fix_mojibake(damaged) == sound
+RECORDS = [
+    Record(f"t:{n:04}", text, "l", "t", "", '{"page": 1}')
+    for n, text in enumerate([*CHINESE, *DAMAGED, "", *CHINESE[:3]])
+]
 
 
-@pytest.mark.parametrize(
-    "text", [*CHINESE, "“curly” — naïve façade", "ｆｕｌｌ　ｗｉｄｔｈ，标点。", "Ünited Stätes", "plain"]
-)
-def test_sound_text_is_left_alone(text: str) -> None:
-    assert repair(text) == text
+def payload_files(dataset: DatasetArtifact) -> dict[str, bytes]:
+    paths = sorted(path for path in dataset.payload.rglob("*") if path.is_file())
+    return {str(path.relative_to(dataset.payload)): path.read_bytes() for path in paths}
 
 
-def test_the_damage_in_a_real_row_is_undone() -> None:
-    (damaged,) = [row for line in slice_lines("type") if "didnâ€™t" in (row := json.loads(line)["text"])]
-    assert repair(damaged).endswith("I said I didn’t know.”")
-
-
-@pytest.mark.parametrize(
-    ("text", "stripped"),
-    [
-        ("<p>one</p><p>two &amp; three</p>", "\none\n\ntwo & three\n"),
-        ('a <a href="x">link</a> and <b>bold</b>', "a link and bold"),
-        ("<script>var x = '<b>';</script>text<!-- note -->", " text "),
-        ("&#20013;&#x6587;&nbsp;&hellip;", "中文\u00a0…"),
-        ("if a < b and c > d: use <T> or AT&T; x<y", "if a < b and c > d: use <T> or AT&T; x<y"),
-        ("fish &chips; R&D &unknown;", "fish &chips; R&D &unknown;"),
-    ],
-)
-def test_html_goes_and_arithmetic_stays(text: str, stripped: str) -> None:
-    assert strip_html(text) == stripped
-
-
-def test_invalid_characters_go_and_joiners_stay() -> None:
-    assert drop_invalid("a\x00b\u200bc\ufeffd\u202ee\ufffdf\x1bg\u00adh\uffff") == "abcdefgh"
-    assert drop_invalid("tab\tline\npage\x0cend\r\nmac\rsep\u2028x") == "tab\tline\npage\nend\nmac\nsep\nx"
-    family = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
-    assert drop_invalid(f"{family} می\u200cخواهم") == f"{family} می\u200cخواهم"
-
-
-def test_space_takes_its_normal_form() -> None:
-    assert normalise("  a \t b\u3000c\u00a0 \n\n\n\n d \r\n e  ") == "a b c\n\nd\ne"
-    assert normalise("cafe\u0301") == "café"
-
-
-@given(st.text())
-def test_the_normal_form_is_final(text: str) -> None:
-    once = normalise(text)
-    assert normalise(once) == once
-    assert unicodedata.is_normalized("NFC", once)
-
-
-@given(st.text())
-def test_nothing_invalid_is_left(text: str) -> None:
-    left = normalise(drop_invalid(text))
-    assert not any(unicodedata.category(c) in ("Cc", "Cs") and c != "\n" for c in left)
-
-
-def test_short_records_go_with_their_count_at_the_exact_bound(run: Run, tmp_path: Path) -> None:
-    given_texts = texts("one two three four", "one, two - three", "今天很好", "今天好", "<b></b>")
-    cleaned = run(clean, dataset(run, given_texts), config=CleanConfig(min_words=4))
-    assert [record.text for record in read_kept(cleaned)] == ["one two three four", "今天很好"]
-    gone = [
-        (record.text, rejection.rule, rejection.value, rejection.threshold)
-        for record, rejection in read_rejected(cleaned)
-    ]
-    assert gone == [
-        ("one, two - three", "too_few_words", 3, 4),
-        ("今天好", "too_few_words", 3, 4),
-        ("", "too_few_words", 0, 4),
-    ]
-    found = evidence(cleaned)
-    assert (found["records_in"], found["records_kept"], found["kept_frac"]) == (5, 2, 0.4)
-    assert found["dropped_too_few_words_records"] == 3
-    assert found["repaired_records"] == 0  # of those kept
+def rows(dataset: DatasetArtifact, folder: str) -> list[dict[str, Any]]:
+    paths = sorted((dataset.payload / folder).glob("*.parquet"))
+    return [row for path in paths for row in pyarrow.parquet.read_table(path).to_pylist()]
 
 
 def test_real_rows_flow_through(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, run: Run) -> None:
     use_slice(monkeypatch, tmp_path / "assets")
-    raw = collected(run, SarcasmHeadlines(200), GeneralText(20), RandomText())
-    cleaned = run(clean, raw, config=CleanConfig(min_words=6))
-    kept, rejected = read_kept(cleaned), read_rejected(cleaned)
-    assert {record.id for record in kept} | {record.id for record, _ in rejected} == {r.id for r in read_kept(raw)}
-    assert len(kept) + len(rejected) == 240
-    assert evidence(cleaned)["repaired_records"] == 1  # the quote above
-    assert evidence(cleaned)["planted_random_records"] == 20  # carried on for the gate
-    assert {record.planted for record, _ in rejected} == {"", "random"}
+    raw = collected(run, SarcasmHeadlines(200), GeneralText(20), RandomText(), PlantedCopies(10, 10))
+    cleaned = run(clean, raw, config=CleanConfig())
+    before, after = read_kept(raw), read_kept(cleaned)
+    assert [(r.id, r.label, r.source, r.planted) for r in after] == [
+        (r.id, r.label, r.source, r.planted) for r in before
+    ]
+    found = evidence(cleaned)
+    assert found["records_in"] == len(before) == 260
+    assert (found["planted_random_records"], found["planted_copy_records"]) == (20, 20)  # carried on for the gates
+    changed = {b.id for b, a in zip(before, after, strict=True) if a.text != b.text}
+    noted = {row["id"] for row in rows(cleaned, "ledger")}
+    assert found["repaired_records"] >= 1
+    assert noted <= changed
+    (damaged,) = [r for r in before if "didnâ€™t" in r.text]
+    (repaired,) = [r.text for r in after if r.id == damaged.id]
+    assert repaired.endswith("I said I didn’t know.”")
+    assert {row["rule"] for row in rows(cleaned, "ledger") if row["id"] == damaged.id} == {"repaired_mojibake"}
 
 
-def test_losing_everything_stops_and_says_what_to_do(run: Run, tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match="all 2 records were dropped, 2 of them by too_few_words; lower min_words"):
-        run(clean, dataset(run, texts("a b", "c d")), config=CleanConfig())
+@pytest.mark.parametrize("num_shards", [1, 2, 8])
+def test_every_shard_has_its_data_measures_ledger_and_sketches(run: Run, num_shards: int) -> None:
+    cleaned = run(clean, sharded(run, RECORDS, num_shards), config=CleanConfig())
+    names = [path.stem for path in shard_paths(cleaned)]
+    assert len(names) == num_shards
+    for folder, pattern in (
+        ("data", "*.parquet"),
+        ("measures", "*.parquet"),
+        ("ledger", "*.parquet"),
+        ("sketches", "*.npz"),
+    ):
+        assert sorted(path.stem for path in (cleaned.payload / folder).glob(pattern)) == names
+    for path, sketch in zip(shard_paths(cleaned), sketch_paths(cleaned), strict=True):
+        count = num_rows(path)
+        assert count == num_rows(cleaned.payload / "measures" / path.name)
+        assert read_keys(sketch).shape == (count, 2)
+        assert read_signatures(sketch).shape == (count, NUM_SLOTS)
+    assert {r.id for r in read_kept(cleaned)} == {r.id for r in RECORDS}
+    assert all(r.meta == '{"page": 1}' and r.label == "l" for r in read_kept(cleaned))
 
 
-def test_min_words_has_a_floor() -> None:
-    with pytest.raises(RecipeError, match="min_words is 0"):
-        CleanConfig(0)
+def test_the_number_of_shards_changes_no_record_and_no_measure(run: Run) -> None:
+    found = []
+    for num_shards in (1, 2, 8):
+        cleaned = run(clean, sharded(run, RECORDS, num_shards), config=CleanConfig())
+        kept = sorted(read_kept(cleaned), key=lambda r: r.id)
+        found.append(
+            (
+                kept,
+                sorted(map(str, rows(cleaned, "measures"))),
+                sorted(map(str, rows(cleaned, "ledger"))),
+                evidence(cleaned),
+            )
+        )
+    assert found[0] == found[1] == found[2]
+    repaired = {name: value for name, value in found[0][3].items() if name.endswith("_count")}
+    assert repaired == {
+        "repaired_html_count": 1, "repaired_mojibake_count": 1, "repaired_invalid_characters_count": 1, "masked_cn_mobile_count": 1,
+    }  # fmt: skip
+
+
+def test_cuts_and_processes_do_not_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
+    raw = sharded(run, RECORDS, 3)
+    expected = payload_files(run(clean, raw, config=CleanConfig()))
+    assert len(expected) == 3 * 4 + 1
+    again = Run(type(run.store)(tmp_path / "second"), run.events)
+    monkeypatch.setitem(read_tables.__kwdefaults__ or {}, "max_bytes", 60)
+    assert payload_files(again(clean, raw, config=CleanConfig())) == expected
+    third = Run(type(run.store)(tmp_path / "third"), run.events)
+    assert payload_files(third(clean, raw, config=CleanConfig(engine=Local(2)))) == expected
+
+
+def test_a_run_that_ends_after_it_moved_its_files_loses_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, run: Run
+) -> None:
+    raw = sharded(run, RECORDS, 3)
+
+    def fail(*_: object) -> None:
+        raise RecipeError("pulled out")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("burnish.data.clean.write_shingle", fail)
+        with pytest.raises(RecipeError, match="pulled out"):
+            run(clean, raw, config=CleanConfig())
+    whole = Run(type(run.store)(tmp_path / "whole"), run.events)
+    assert payload_files(run(clean, raw, config=CleanConfig())) == payload_files(
+        whole(clean, raw, config=CleanConfig())
+    )
+
+
+def test_how_it_was_worked_on_is_no_part_of_the_lineage(run: Run) -> None:
+    raw = sharded(run, RECORDS, 1)
+    first = run(clean, raw, config=CleanConfig())
+    assert run(clean, raw, config=CleanConfig(engine=Local(2))).digest == first.digest
+    assert run(clean, raw, config=CleanConfig(pii=None)).digest != first.digest
+
+
+def test_what_is_asked_for_is_done(run: Run) -> None:
+    raw = sharded(run, texts("call 13800138000 now", "mail ann@example.com"), 1)
+    unmasked = run(clean, raw, config=CleanConfig(pii=None))
+    assert [r.text for r in read_kept(unmasked)] == ["call 13800138000 now", "mail ann@example.com"]
+    mail = run(clean, raw, config=CleanConfig(pii=PiiConfig(kinds=("email",))))
+    assert [r.text for r in read_kept(mail)] == ["call 13800138000 now", "mail <EMAIL>"]
+    for shingle in (Words(3), Bytes(4)):
+        cleaned = run(clean, raw, config=CleanConfig(shingle=shingle))
+        assert read_shingle(cleaned) == shingle
+
+
+def test_short_shards_and_long_records(run: Run) -> None:
+    long = "\n".join(
+        f"{number} The river carried small boats. 中国银行昨日公布了财务报告。" for number in range(60_000)
+    )
+    assert len(long.encode()) > 4_500_000
+    records = texts(long, "", "one")
+    cleaned = run(clean, sharded(run, records, 5), config=CleanConfig())  # two shards have no record
+    assert {r.id: r.text for r in read_kept(cleaned)} == {r.id: r.text for r in records}
+    measures = {row["id"]: row for row in rows(cleaned, "measures")}
+    assert measures["t:0000"]["num_lines"] == 60_000
+    assert measures["t:0001"]["num_words"] == measures["t:0001"]["num_real_words"] == 0
+    assert all(np.isfinite(value) for row in measures.values() for name, value in row.items() if name in MEASURES)
+    alone = run(clean, sharded(run, texts("only one"), 1), config=CleanConfig())
+    assert [r.text for r in read_kept(alone)] == ["only one"]
+
+
+def test_a_dataset_that_was_not_cleaned_has_no_sketches(run: Run) -> None:
+    with pytest.raises(ArtifactError, match="has no sketches; copies are found in what the stage clean made"):
+        sketch_paths(sharded(run, RECORDS, 1))
+
+
+def test_an_unknown_language_is_refused_with_those_near_it() -> None:
+    with pytest.raises(RecipeError, match=r"languages has 'zh-CN'; give codes .* Near it: .*zh"):
+        CleanConfig(languages=("en", "zh-CN"))
+    with pytest.raises(RecipeError, match="languages is empty"):
+        CleanConfig(languages=())
+
+
+@pytest.mark.parametrize("make", [Words, Bytes])
+def test_a_shingle_has_a_length(make: Any) -> None:
+    with pytest.raises(RecipeError, match=r"shingle\.length is 0; it must be at least 1"):
+        make(0)
+
+
+def test_yaml_fills_every_choice() -> None:
+    values = {
+        "languages": ["de"],
+        "pii": {"kinds": ["email"], "replacement": {"kind": "drop"}},
+        "shingle": {"kind": "bytes", "length": 3},
+        "engine": {"kind": "local", "workers": 2},
+    }
+    filled = fill(CleanConfig, values)
+    assert (filled.languages, filled.shingle, filled.engine) == (("de",), Bytes(3), Local(2))
+    assert filled.pii is not None
+    assert filled.pii.kinds == ("email",)
+    assert fill(CleanConfig, {"pii": None}) == CleanConfig(pii=None)
+
+
+def test_the_slice_holds_what_is_said_of_it() -> None:
+    assert sum("didn\\u00e2\\u20ac\\u2122t" in line or "didnâ€™t" in line for line in slice_lines("type")) == 1

@@ -11,7 +11,7 @@ from real_slice import collected, evidence, slice_lines, texts, use_slice
 
 from burnish.artifacts import Store
 from burnish.data.collect import CollectConfig
-from burnish.data.copies import near_copy, plant_copies
+from burnish.data.readers.copies import near_copy, plant_copies
 from burnish.data.records import read_kept, read_rejected
 from burnish.data.sources import GeneralText, LocalFile, PlantedCopies, RandomText, SarcasmHeadlines
 from burnish.errors import RecipeError

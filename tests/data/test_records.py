@@ -68,10 +68,17 @@ def test_any_parquet_reader_gets_plain_columns(tmp_path: Path) -> None:
     write_kept(out, RECORDS)
     write_rejected(out, [])
     kept = pyarrow.parquet.read_table(out / "data")
-    assert kept.column_names == ["id", "text", "label", "source", "planted"]
-    assert kept.to_pylist()[1] == {"id": "a:1", "text": "", "label": None, "source": "a", "planted": "random"}
+    assert kept.column_names == ["id", "text", "label", "source", "planted", "meta"]
+    assert kept.to_pylist()[1] == {
+        "id": "a:1",
+        "text": "",
+        "label": None,
+        "source": "a",
+        "planted": "random",
+        "meta": None,
+    }
     rejected = pyarrow.parquet.read_table(out / "rejected")
-    assert rejected.column_names[5:] == ["rule", "value", "threshold", "partner_id", "similarity"]
+    assert rejected.column_names[6:] == ["rule", "value", "threshold", "partner_id", "similarity"]
     assert rejected.num_rows == 0
 
 

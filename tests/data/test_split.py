@@ -12,13 +12,13 @@ from real_slice import collected, dataset, evidence, slice_lines, texts, use_sli
 from burnish.artifacts import DatasetArtifact, Draft
 from burnish.data.clean import clean
 from burnish.data.collect import collect
-from burnish.data.deduplicate import deduplicate
-from burnish.data.quality import gate_quality
+from burnish.data.find_copies import find_copies
 from burnish.data.records import Record, read_kept
+from burnish.data.select import select
 from burnish.data.sources import SarcasmHeadlines
 from burnish.data.split import SPLITS, ByCount, ByFraction, SplitConfig, divide, split
 from burnish.errors import RecipeError
-from burnish.runtime import Run
+from burnish.runtime import Run, Workdir
 from burnish.runtime.recipes import fill
 
 HEADLINES = [
@@ -123,7 +123,7 @@ def test_yaml_fills_the_sizes() -> None:
 
 
 def test_the_room_says_what_its_stages_return() -> None:
-    for stage in (collect, clean, deduplicate, gate_quality, split):
+    for stage in (collect, clean, find_copies, select, split):
         assert stage.__annotations__["return"] == Draft[DatasetArtifact]
 
 
@@ -132,3 +132,20 @@ def test_real_headlines_split_with_both_labels(monkeypatch: pytest.MonkeyPatch, 
     done = run(split, collected(run, SarcasmHeadlines(200)), config=SplitConfig(ByCount(20, 20), seed=17))
     for name in SPLITS:
         assert {record.label for record in read_kept(done, name)} == {"serious", "sarcastic"}
+
+
+def test_more_text_than_memory_should_hold_is_split_shard_by_shard_to_the_same_places(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records, config = dataset(run, HEADLINES), SplitConfig(ByFraction(0.2, 0.2))
+    monkeypatch.setattr("burnish.data.split._MAX_HELD_BYTES", 100)
+    done = split(Workdir(tmp_path / "work", "split", run.events), records, config=config)
+    found = {
+        identity: path.stem.split("-")[0]
+        for path in (tmp_path / "work/payload/data").glob("*.parquet")
+        for identity in pyarrow.parquet.read_table(path).column("id").to_pylist()
+    }
+    assert found == places(HEADLINES, config)
+    assert {m.name: m.value for m in done.evidence}["train_records"] == sum(v == "train" for v in found.values())
+    with pytest.raises(RecipeError, match="by_count, which holds all records in memory"):
+        split(Workdir(tmp_path / "other", "split", run.events), records, config=SplitConfig(ByCount(20, 30)))

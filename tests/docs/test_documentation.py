@@ -55,6 +55,7 @@ def test_the_recipes_that_the_documentation_shows_fill(tmp_path: Path) -> None:
             recipe = tmp_path / "shown.yaml"
             recipe.write_text(yaml.safe_dump(quickstart | {k: v for k, v in values.items() if k != "train"}))
             for source in values.get("collect", {}).get("sources", []):
-                (tmp_path / Path(source["path"]).name).touch()
+                if "path" in source:
+                    (tmp_path / Path(source["path"]).name).touch()
             filled = fill(ChainRecipe, compose_recipe(recipe, ()).values)
             assert filled.train.task.labels

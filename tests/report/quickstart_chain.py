@@ -36,39 +36,36 @@ def _curate(chain: Chain) -> None:
         seconds=1.9,
     )
     chain.seal("general", collect, "dataset", (number("collected_records", 220),), seconds=0.4)
-    dropped = {"empty": 3, "too_short": 41, "too_long": 0, "symbol_heavy": 168, "wrong_language": 22, "bad_encoding": 0}
-    clean = _curation(6204, dropped)
     chain.seal(
         "clean",
         "burnish.data.clean.clean",
         "dataset",
-        (*clean, number("repaired_records", 96)),
+        (number("records_in", 6204), number("repaired_records", 96)),
         parents="collect",
         seconds=3.2,
         memory_mebi=310,
     )
     chain.seal(
-        "deduplicate",
-        "burnish.data.deduplicate.deduplicate",
+        "copies",
+        "burnish.data.find_copies.find_copies",
         "dataset",
-        (
-            *_curation(5970, {"exact_copy": 188, "near_copy": 131}),
-            counted("planted_copy_caught_frac", 247, of=250, how="planted copies not kept, of those planted"),
-        ),
+        (number("records_in", 6204), number("exact_copy_records", 188), number("near_copy_pairs", 140)),
         parents="clean",
         seconds=2.7,
         memory_mebi=340,
     )
+    dropped = {"too_few_words": 44, "few_letters": 168, "language": 22, "word_salad": 139, "repeated_passages": 17}
     chain.seal(
-        "gate",
-        "burnish.data.quality.gate_quality",
+        "select",
+        "burnish.data.select.select",
         "dataset",
         (
-            *_curation(5651, {"high_perplexity": 139, "repeated_ngrams": 17, "few_words": 8, "all_caps": 0}),
-            counted("planted_random_caught_frac", 297, of=300, how="planted random rows not kept, clean and gate"),
-            counted("clean_lost_frac", 11, of=5354, how="rows not planted that this stage dropped"),
+            *_curation(6204, {**dropped, "bullets": 8, "ellipses": 0, "exact_copy": 188, "near_copy": 131}),
+            counted("planted_copy_caught_frac", 247, of=250, how="planted copies not kept, of those planted"),
+            counted("planted_random_caught_frac", 297, of=300, how="planted random rows not kept, of those planted"),
+            counted("clean_lost_frac", 11, of=5354, how="rows not planted that a rule dropped"),
         ),
-        parents="deduplicate",
+        parents="clean",
         seconds=6.1,
         memory_mebi=420,
     )
@@ -78,7 +75,7 @@ def _curate(chain: Chain) -> None:
         "burnish.data.split.split",
         "dataset",
         tuple(number(f"{name}_records", num) for name, num in parts),
-        parents="gate",
+        parents="select",
         seconds=0.6,
     )
 

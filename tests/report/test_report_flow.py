@@ -17,8 +17,9 @@ def test_the_flow_adds_up_from_collected_to_split(tmp_path: Path) -> None:
         assert step.num_in - step.num_kept == sum(drop.num_records for drop in step.drops)
         before = step.num_kept
     assert sum(part.num_records for part in flow.parts) == before == flow.num_kept == 5487
-    assert flow.steps[0].drops[0] == Drop("symbol heavy", 168)
-    assert flow.steps[0].quiet == ("too long", "bad encoding")
+    assert flow.steps[0].note == "96 repaired and kept"
+    assert flow.steps[1].drops[0] == Drop("exact copy", 188)
+    assert flow.steps[1].quiet == ("ellipses",)
     assert [round(m.value, 3) for _, m in flow.planted] == [0.988, 0.99, 0.002]
 
 

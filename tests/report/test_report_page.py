@@ -112,7 +112,7 @@ def test_each_artifact_may_be_missing(chain: Chain) -> None:
         Outline(write(chain, chain.passed(without=label)))
     assert "training" not in sections(write(chain, chain.passed(without="tuned")))
     assert "parity" not in sections(write(chain, chain.passed(without="parity")))
-    curation = "collect general clean deduplicate gate split"
+    curation = "collect general clean copies select split"
     assert "records" not in sections(write(chain, chain.passed(without=curation)))
     assert sections(write(chain, ())) == set()
 

@@ -12,12 +12,14 @@ from peft import PeftModel
 from burnish.artifacts import DatasetArtifact, ModelArtifact
 from burnish.errors import BurnishError, RecipeError
 from burnish.learn import loop
+from burnish.learn.fgsm import Fgsm
 from burnish.learn.loop import LoopConfig
 from burnish.learn.packing import Sample, pack_once
 from burnish.nn.chat import ChatFormat, LabelTask
 from burnish.nn.weights import device, open_model, open_tokenizer, quiet_transformers
 from burnish.runtime import Run
 from burnish.runtime.events import Event, Warned
+from burnish.runtime.recipes import fill
 from burnish.train.base import BaseConfig, LocalModel, take_base
 from burnish.train.finetune import FinetuneConfig, Lora, finetune
 from burnish.train.merge import MergeConfig, merge
@@ -30,6 +32,7 @@ CONFIG = FinetuneConfig(
     loop=LoopConfig(num_steps=8, row_tokens=512, learning_rate=0.02, snapshot_every_steps=2, validate_every_steps=4),
     precision="fp32",
 )
+WITH_DROPOUT = replace(CONFIG.method, dropout=0.2)
 
 
 def test_it_learns_and_leaves_its_curve(run: Run, base: ModelArtifact, headlines: DatasetArtifact) -> None:
@@ -61,15 +64,22 @@ class Killed(BaseException):
     """What a killed process is to the code it was in."""
 
 
+@pytest.mark.parametrize("adversarial", [None, Fgsm(0.05)])
 def test_a_killed_run_resumes_to_the_same_bits(
-    run: Run, base: ModelArtifact, headlines: DatasetArtifact, events: list[Event], monkeypatch: pytest.MonkeyPatch
+    run: Run,
+    base: ModelArtifact,
+    headlines: DatasetArtifact,
+    events: list[Event],
+    monkeypatch: pytest.MonkeyPatch,
+    adversarial: Fgsm | None,
 ) -> None:
-    config = replace(CONFIG, method=replace(CONFIG.method, dropout=0.2))  # so that the RNG must be restored too
+    # dropout, so that the RNG must be restored too
+    config = replace(CONFIG, method=WITH_DROPOUT, adversarial=adversarial)
     whole = run(finetune, base, headlines, config=config)
     run.store.set_aside(whole.digest)
     step, taken = loop._step, []
 
-    def dies_at_the_sixth(*arguments: object) -> tuple[float, float]:
+    def dies_at_the_sixth(*arguments: object) -> dict[str, float]:
         taken.append(1)
         if len(taken) == 6:
             raise Killed
@@ -97,7 +107,7 @@ def test_gradients_of_accumulated_rows_weigh_tokens_alike(tiny_model: Path) -> N
         rows = pack_once(samples, row_tokens=row_tokens)
         trainable = dict(model.named_parameters())
         optimizer = torch.optim.SGD(trainable.values(), lr=0.0)
-        found.append((len(rows), *loop._step(model, trainable, optimizer, rows, 0.0, 1e9)))
+        found.append((len(rows), *loop._step(model, trainable, optimizer, rows, 0.0, 1e9).values()))
     (one, loss, norm), (many, loss_of_many, norm_of_many) = found
     assert one == 1 < many
     assert loss_of_many == pytest.approx(loss, rel=1e-5)
@@ -160,6 +170,27 @@ def test_the_text_weight_decides_what_the_loss_sees(run: Run, base: ModelArtifac
     assert min(answer, whole) < some < max(answer, whole)
     with pytest.raises(RecipeError, match="text_weight is 2"):
         replace(CONFIG, text_weight=2.0)
+
+
+def test_adversarial_training_is_off_unless_asked_for(
+    run: Run, base: ModelArtifact, headlines: DatasetArtifact
+) -> None:
+    assert CONFIG.adversarial is None
+    fgsm = fill(FinetuneConfig, {"task": {"instruction": "?", "labels": ["a", "b"]}, "adversarial": {"form": "sign"}})
+    assert fgsm.adversarial == Fgsm(form="sign")
+    far = Fgsm(0.1)
+    plain = run(finetune, base, headlines, config=replace(CONFIG, method=WITH_DROPOUT))
+    control = run(finetune, base, headlines, config=replace(CONFIG, method=WITH_DROPOUT, adversarial=Fgsm(0.0)))
+    hard = run(finetune, base, headlines, config=replace(CONFIG, method=WITH_DROPOUT, adversarial=far))
+    weights = [(done.payload / "adapter_model.safetensors").read_bytes() for done in (plain, control, hard)]
+    assert weights[0] == weights[1] != weights[2]
+    assert not [m for m in plain.evidence if "attacked" in m.name]
+    untouched = control.measurement("attacked_validation_loss_nats").value
+    assert untouched == pytest.approx(plain.measurement("validation_loss_nats").value, rel=1e-5)
+    attacked = hard.measurement("attacked_validation_loss_nats").value
+    assert attacked > hard.measurement("validation_loss_nats").value
+    steps = [row for row in read_lines(hard.payload / "training_log.jsonl") if "loss_nats" in row]
+    assert all(row["adversarial_loss_nats"] > row["loss_nats"] for row in steps)
 
 
 def test_a_local_model_that_is_none_is_refused(run: Run, tmp_path: Path) -> None:

@@ -11,6 +11,9 @@ from typing import Any
 
 from burnish.errors import ArtifactError
 
+HOW = {"lineage": False}
+"""Metadata of a dataclass field that says how a result is made and never what it is: workers, a cluster's address."""
+
 
 def file_digest(path: Path) -> str:
     """Hash one file's bytes."""
@@ -35,6 +38,43 @@ def tree_digests(root: Path) -> dict[str, str]:
     return dict(sorted(digests.items()))
 
 
+def input_digests(root: Path) -> dict[str, str]:
+    """Hash what a folder from outside the store shows, links followed: it may hold what an artifact may not.
+
+    Each folder counts once, however many links lead to it, so that a loop of links ends; what cannot be read counts by
+    its reason.
+    """
+    digests: dict[str, str] = {}
+    seen: set[tuple[int, int]] = set()
+    todo = [(root, "")]
+    while todo:
+        folder, prefix = todo.pop()
+        try:
+            status = folder.stat()
+            if (status.st_dev, status.st_ino) in seen:
+                digests[prefix] = "seen"
+                continue
+            seen.add((status.st_dev, status.st_ino))
+            entries = sorted(folder.iterdir(), key=os.fsencode, reverse=True)
+        except OSError as error:
+            digests[prefix] = str(error.strerror)
+            continue
+        for path in entries:
+            name = prefix + os.fsencode(path.name).decode("utf-8", "backslashreplace")
+            if path.is_dir():
+                todo.append((path, f"{name}/"))
+            else:
+                digests[name] = _shown(path)
+    return dict(sorted(digests.items()))
+
+
+def _shown(path: Path) -> str:
+    try:
+        return file_digest(path) if path.is_file() else "no file"
+    except OSError as error:
+        return str(error.strerror)
+
+
 def json_digest(value: object) -> str:
     """Hash a value's canonical JSON."""
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()
@@ -57,7 +97,7 @@ def plain(value: object, *, inputs: dict[str, str] | None = None) -> Any:
 
     A dataclass carries its type's name, so that `Lora(rank=8)` and `Other(rank=8)` differ. A `Path` is an
     input from outside the store: it enters by the digest of its content, never by its name, and
-    `inputs`, where given, collects digest -> path for people to read.
+    `inputs`, where given, collects digest -> path for people to read. A field with the metadata `HOW` is left out.
 
     Raises:
         ArtifactError: a value of a type that has no stable JSON form, or a path that does not exist.
@@ -74,7 +114,11 @@ def plain(value: object, *, inputs: dict[str, str] | None = None) -> Any:
         case list() | tuple():
             return [plain(item, inputs=inputs) for item in value]
         case _ if is_dataclass(value) and not isinstance(value, type):
-            body = {field.name: plain(getattr(value, field.name), inputs=inputs) for field in fields(value)}
+            body = {
+                field.name: plain(getattr(value, field.name), inputs=inputs)
+                for field in fields(value)
+                if field.metadata.get("lineage", True)
+            }
             return {"type": type(value).__name__, **body}
         case _:
             raise ArtifactError(
@@ -85,7 +129,7 @@ def plain(value: object, *, inputs: dict[str, str] | None = None) -> Any:
 
 def _content_digest(path: Path, inputs: dict[str, str] | None) -> str:
     if path.is_dir():
-        digest = json_digest(tree_digests(path))
+        digest = json_digest(input_digests(path))
     elif path.is_file():
         digest = file_digest(path)
     else:

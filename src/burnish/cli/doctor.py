@@ -20,7 +20,11 @@ from burnish.runtime.extras import EXTRAS, missing
 from burnish.runtime.hardware import hardware
 
 ADDS = {
-    "data": "collect, clean, deduplicate and split text",
+    "data": "collect, clean, select, augment, balance and split text",
+    "embed": "embeddings of 100 languages without a network",
+    "grammar": "check grammar with a parser, English and Chinese",
+    "ray": "curate on a Ray cluster",
+    "translate": "back-translate between English and Portuguese",
     "train": "fine-tune, merge and evaluate models",
     "compress": "quantize and export for OpenVINO",
     "serve": "serve a model behind an OpenAI-compatible address",
@@ -28,6 +32,7 @@ ADDS = {
     "track": "follow runs in MLflow (sqlite)",
     "wandb": "follow runs in Weights & Biases (offline)",
 }
+_SHOWN = 7  # of the distributions that are missing; they come together anyway
 _CORE = ("click", "hydra-core", "omegaconf", "jinja2", "rich")
 
 
@@ -64,7 +69,8 @@ def extra_rows() -> list[tuple[str, str, str]]:
     rows = []
     for extra in EXTRAS:
         lacking = missing(extra)
-        remedy = f"pip install 'burnish\\[{extra}]' (missing: {', '.join(lacking)})"
+        more = f" and {len(lacking) - _SHOWN} more" if len(lacking) > _SHOWN else ""
+        remedy = f"pip install 'burnish\\[{extra}]' (missing: {', '.join(lacking[:_SHOWN])}{more})"
         rows.append((extra, ADDS[extra], remedy if lacking else "complete"))
     return rows
 

@@ -15,8 +15,10 @@ from burnish.errors import BurnishError
 # What the overview says of each command, so that it need not import them all.
 COMMANDS = {
     "run": "Make what a recipe describes, or only plan it.",
+    "data": "Curate data: run, look, ask why, export.",
     "show": "List artifacts, or show one: card, evidence, lineage.",
     "compare": "Set the evidence of two artifacts side by side.",
+    "claims": "Set published figures beside ours; measure them again.",
     "report": "Find a run's report and print its before/after table.",
     "serve": "Serve a model behind an OpenAI-compatible address.",
     "track": "Copy a run's events to MLflow or Weights & Biases.",
@@ -29,6 +31,7 @@ FIRST_STEPS = {
     "burnish doctor": "what this machine can do",
     "burnish run recipes/quickstart.yaml": "make everything, with evidence",
     "burnish report --open": "before and after",
+    "burnish data run recipes/data/mixed.yaml": "raw files to a gated dataset",
     "burnish run --help": "each command shows examples",
 }
 

@@ -60,10 +60,12 @@ def find_report(store: Store, reference: str) -> Artifact:
 
 
 def print_report(artifact: Artifact) -> None:
-    """Print the before/after table of a report and where its page is."""
+    """Print the table of a report and where its page is: before and after of a model, or the flow of a data run."""
+    from burnish.report.data_table import KIND, print_flow
     from burnish.report.table import print_table
 
-    print_table(artifact.read_json("report.json"))
+    report = artifact.read_json("report.json")
+    (print_flow if report.get("kind") == KIND else print_table)(report)
     click.echo(f"report: {artifact.payload / 'index.html'}")
 
 

@@ -24,6 +24,16 @@ _WORDS = frozenset(word.replace("'", "") for line in _ENGLISH for word in line.s
 _CHARACTERS = frozenset(_CHINESE)
 
 
+def english_words() -> frozenset[str]:
+    """Give the English words, without apostrophes."""
+    return _WORDS
+
+
+def chinese_characters() -> frozenset[str]:
+    """Give the Chinese characters."""
+    return _CHARACTERS
+
+
 def is_function_word(unit: str) -> bool:
     """Tell a function word, or a run of Chinese characters with one in it."""
     return unit in _WORDS or not _CHARACTERS.isdisjoint(unit)

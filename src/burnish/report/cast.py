@@ -9,8 +9,17 @@ _COLLECT = "burnish.data.collect.collect"
 STAGE_WORDS = {
     _COLLECT: "Collected records",
     "burnish.data.clean.clean": "Cleaned records",
-    "burnish.data.deduplicate.deduplicate": "Deduplicated records",
-    "burnish.data.quality.gate_quality": "Gated records",
+    "burnish.data.find_copies.find_copies": "Pairs of copies",
+    "burnish.data.select.select": "Selected records",
+    "burnish.data.semantic.deduplicate_semantic": "Without copies in other words",
+    "burnish.data.grammar.gate_grammar": "Grammatical records",
+    "burnish.data.domain.gate_domain": "Records of the domain",
+    "burnish.data.adversarial.gate_adversarial": "Without adversarial samples",
+    "burnish.data.model_quality.gate_model_quality": "Records a model finds good",
+    "burnish.data.knowledge.inject_knowledge": "With facts",
+    "burnish.data.augment.augment": "With copies in other words",
+    "burnish.data.balance.balance": "Balanced classes",
+    "burnish.data.mixture.mix": "Weighed mixture",
     "burnish.data.split.split": "Train, validation, test",
     "burnish.train.base.take_base": "Base model",
     "burnish.train.finetune.finetune": "Tuned adapter",
@@ -31,8 +40,7 @@ class Cast:
     everyone: tuple[Artifact, ...]
     collect: Artifact | None
     clean: Artifact | None
-    deduplicate: Artifact | None
-    gate: Artifact | None
+    select: Artifact | None
     split: Artifact | None
     base: Artifact | None
     base_quality: Artifact | None
@@ -60,8 +68,7 @@ def assign(artifacts: tuple[Artifact, ...]) -> Cast:
         everyone=artifacts,
         collect=next((artifact for artifact in collects if artifact.digest in read), by_stage.get(_COLLECT)),
         clean=clean,
-        deduplicate=by_stage.get("burnish.data.deduplicate.deduplicate"),
-        gate=by_stage.get("burnish.data.quality.gate_quality"),
+        select=by_stage.get("burnish.data.select.select"),
         split=by_stage.get("burnish.data.split.split"),
         base=by_stage.get("burnish.train.base.take_base"),
         base_quality=by_stage.get("burnish.evaluate.score.score_model"),

@@ -57,32 +57,30 @@ class Flow:
 
 
 _PLANTED = (
-    ("deduplicate", "planted_copy_caught_frac", "Planted copies caught"),
-    ("gate", "planted_random_caught_frac", "Planted random rows caught"),
-    ("gate", "clean_lost_frac", "Other rows dropped at the quality gate"),
+    ("planted_copy_caught_frac", "Planted copies caught"),
+    ("planted_random_caught_frac", "Planted random rows caught"),
+    ("clean_lost_frac", "Other rows that a quality rule dropped"),
 )
 
 
 def trace(cast: Cast) -> Flow | None:
-    """Read the flow from the evidence of collect, clean, deduplicate, gate and split; None where there is none."""
-    named = (("Clean", cast.clean), ("Deduplicate", cast.deduplicate), ("Quality gate", cast.gate))
+    """Read the flow from the evidence of collect, clean, select and split; None where there is none."""
+    named = (("Clean", cast.clean), ("Select", cast.select))
     steps = tuple(step for words, artifact in named if (step := _step(words, artifact)) is not None)
     collected = count(cast.collect, "collected_records") or (steps[0].num_in if steps else 0)
     if not collected:
         return None
     parts = ((name, count(cast.split, f"{name}_records")) for name in ("train", "validation", "test"))
-    found = (
-        (words, m)
-        for part, name, words in _PLANTED
-        if (m := look({"deduplicate": cast.deduplicate, "gate": cast.gate}[part], name)) is not None
-    )
+    found = ((words, m) for name, words in _PLANTED if (m := look(cast.select, name)) is not None)
     return Flow(collected, steps, tuple(Drop(name, num) for name, num in parts if num), tuple(found))
 
 
 def _step(words: str, artifact: Artifact | None) -> Step | None:
-    num_in, num_kept = count(artifact, "records_in"), count(artifact, "records_kept")
-    if artifact is None or num_in is None or num_kept is None:
+    num_in = count(artifact, "records_in")
+    if artifact is None or num_in is None:
         return None
+    kept = count(artifact, "records_kept")
+    num_kept = num_in if kept is None else kept  # cleaning drops nothing
     fired = [
         Drop(m.name.removeprefix("dropped_").removesuffix("_records").replace("_", " "), round(m.value))
         for m in artifact.evidence

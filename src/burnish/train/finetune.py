@@ -7,8 +7,9 @@ from typing import Any
 
 from burnish.artifacts import DatasetArtifact, Draft, Measurement, ModelArtifact
 from burnish.errors import RecipeError
-from burnish.learn.loop import Fitted, LoopConfig, fit
-from burnish.learn.packing import Sample, pack, pack_once
+from burnish.learn.fgsm import Fgsm
+from burnish.learn.loop import Fitted, LoopConfig, fit, mean_attacked_loss
+from burnish.learn.packing import Row, Sample, pack, pack_once
 from burnish.learn.records import Record, read_labelled
 from burnish.nn.chat import ChatFormat, LabelTask
 from burnish.nn.precision import Precision, resolve
@@ -51,6 +52,7 @@ class FinetuneConfig:
         text_weight: what a token of the record's text counts beside one of the answer, in [0, 1]: 0 learns the
             labels alone, more also the domain's language.
         precision: of the frozen base; "auto" measures whether bf16 is faster here. Adapters are float32.
+        adversarial: train on embeddings moved against each example too; None does not. Twice the cost of a step.
     """
 
     task: LabelTask
@@ -59,6 +61,7 @@ class FinetuneConfig:
     text_weight: float = 0.0
     precision: Precision = "auto"
     validation_records: int = 100
+    adversarial: Fgsm | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -88,11 +91,14 @@ def finetune(
     precision = resolve(config.precision)
     model = _with_adapter(open_model(base.payload, precision=precision), config.method)
     rows = pack(samples, row_tokens=config.loop.row_tokens, seed=config.seed)
-    fitted = fit(model, rows, validation, config.loop, out)
+    fitted = fit(model, rows, validation, config.loop, out, config.adversarial)
     _save_adapter(model, out.payload, base)
     log = "".join(json.dumps(row) + "\n" for row in fitted.log)
     (out / "training_log.jsonl").write_text(log, encoding="utf-8")
-    return Draft(ModelArtifact, _evidence(model, fitted, records, held_out, precision), _summary(config, precision))
+    evidence = _evidence(model, fitted, records, held_out, precision)
+    if config.adversarial is not None:
+        evidence += _under_attack(model, validation, config.adversarial, len(held_out))
+    return Draft(ModelArtifact, evidence, _summary(config, precision))
 
 
 def _sample(chat: ChatFormat, record: Record, config: FinetuneConfig) -> Sample:
@@ -166,9 +172,26 @@ def _evidence(
     )
 
 
+def _under_attack(model: Any, validation: list[Row], adversarial: Fgsm, num_records: int) -> tuple[Measurement, ...]:
+    return (
+        Measurement(
+            "attacked_validation_loss_nats",
+            mean_attacked_loss(model, validation, adversarial),
+            "nats",
+            num_records,
+            how=f"as validation_loss_nats, embeddings moved against each record by {adversarial.epsilon_frac:g} of their "
+            f"length, form {adversarial.form}",
+        ),
+    )
+
+
 def _summary(config: FinetuneConfig, precision: str) -> str:
     return (
         f"LoRA adapter (rank {config.method.rank}, alpha {config.method.alpha:g}), {config.loop.num_steps} steps of "
         f"{config.loop.rows_per_step} × {config.loop.row_tokens} packed tokens, base in {precision}; a token "
-        f"of the text counts {config.text_weight:g} of one of the answer."
+        f"of the text counts {config.text_weight:g} of one of the answer{_adversary(config.adversarial)}."
     )
+
+
+def _adversary(config: Fgsm | None) -> str:
+    return "" if config is None else f"; adversarial training (FGSM, {config.epsilon_frac:g}, weight {config.weight:g})"

@@ -1,0 +1,76 @@
+"""`burnish data`: curate a dataset, and ask its ledger."""
+
+from pathlib import Path
+
+import click
+
+from burnish.cli.data_export import export
+from burnish.cli.data_ledger import ledger
+from burnish.cli.data_sample import sample
+from burnish.cli.data_why import why
+from burnish.cli.run import Order, run_recipe
+from burnish.cli.store import store_option
+from burnish.cli.teaching import Teaching
+from burnish.errors import MissingExtra
+
+
+class _Chapter(click.Group):
+    """A group whose help ends with the way through its commands."""
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        """Name the commands in the order in which they are used."""
+        return list(self.commands)
+
+    def format_epilog(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the usual way."""
+        steps = (
+            ("burnish data run recipe.yaml", "sources in, a gated dataset and its report out"),
+            ("burnish report --open", "the page: flow, rules, samples, copies, lengths"),
+            ("burnish data sample --rule near_copy", "some of what a rule removed"),
+            ("burnish data why d0000003", "the whole way of one record"),
+            ("burnish data export --to train.jsonl", "what was kept, for any trainer"),
+        )
+        with formatter.section("Examples, in the usual order"):
+            formatter.write_dl(list(steps), col_max=44)
+
+
+@click.group(cls=_Chapter)
+def data() -> None:
+    """Curate data: collect, repair, mask, drop copies and what breaks a rule, and say of every record why.
+
+    REF is a run (`latest`, or the start of its id) or a dataset (the start of its digest, 4 digits or more).
+    """
+
+
+@data.command(
+    "run",
+    cls=Teaching,
+    examples=(
+        ("burnish data run recipes/data/mixed.yaml", ""),
+        ("burnish data run recipes/data/mixed.yaml --dry-run", "the plan only"),
+        ("burnish data run recipes/data/mixed.yaml select.min_words=3", "another bound: cleaning is not done again"),
+        ("burnish data run recipes/data/mixed.yaml report.samples=10", "more samples on the page"),
+    ),
+)
+@click.argument("recipe", type=click.Path(path_type=Path))
+@click.argument("overrides", nargs=-1, metavar="[key=value …]")
+@click.option("--dry-run", "is_dry", is_flag=True, help="Print what is cached, what would be made, and an estimate.")
+@click.option("--plain", "is_plain", is_flag=True, help="One line an event, no bars (as when the output is a file).")
+@store_option
+def run(recipe: Path, overrides: tuple[str, ...], is_dry: bool, is_plain: bool, store_path: Path) -> int:
+    """Curate what RECIPE.yaml describes. What is sealed already is not made again.
+
+    Ctrl-C stops; the same command again goes on at the shard where it was, as it does after a crash.
+    """
+    try:
+        from burnish.loop.data_chain import DataRecipe, data_chain
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("burnish"):
+            raise
+        raise MissingExtra(f"{error.name} is not installed; type: pip install 'burnish[data]'") from error
+
+    return run_recipe(Order(recipe, overrides, store_path, is_dry, is_plain), DataRecipe, data_chain)
+
+
+for _command in (ledger, why, sample, export):
+    data.add_command(_command)

@@ -1,0 +1,1 @@
+"""Augmenting: the ways to say a text again, and the checks that refuse a copy."""

@@ -1,0 +1,1 @@
+"""Graphs: entities and facts, their names in texts, and questions about them."""
