@@ -1,0 +1,1 @@
+"""A mixed zh/en corpus with known defects, made from text that packages ship."""
