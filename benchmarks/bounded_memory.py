@@ -58,7 +58,7 @@ def main() -> int:
         "wall_s": round(time.monotonic() - start_s, 1),
         "workers": given.workers,
         "exit_code": code,
-        "command": " ".join(sys.argv),
+        "command": f"python benchmarks/bounded_memory.py --gb {given.gb} --workers {given.workers}",
         "fingerprint": fingerprint(),
     }
     given.out.parent.mkdir(parents=True, exist_ok=True)
