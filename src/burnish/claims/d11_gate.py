@@ -112,7 +112,7 @@ def measure_gate(
         f"is gone; {_percent(1 - after[''] / before[''])} of what was valid went with it.",
         f"Were invalid text only a waste, taking all of it away would give {bound:.2f}×: more needs text that does harm.",
         "The threshold of domain fit was chosen on labelled passages that are in no other part; its terms, its signals "
-        "and the number of seeds on another draw of the same sources.",
+        "and the number of seeds on an earlier set of the same sources, which seed 0 shares texts with.",
         "Attacks use templates that the detector's patterns were not written against.",
     )
     write_reading(out, CLAIM.id, setting, notes, left=dict(after), speed_ups=ratios)
