@@ -9,7 +9,7 @@ MAX_FUNCTION_LINES = 60
 
 # path, or path:function -> lines it may have, no more than it has today
 ALLOWED: dict[str, int] = {
-    "src/burnish/data/kernel/tokens.py:tokenise": 96,  # one loop over bytes: a call a character would halve its speed
+    "src/burnish/data/kernel/tokens.py:tokenise": 94,  # one loop over bytes: a call a character would halve its speed
 }
 
 

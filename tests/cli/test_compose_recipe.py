@@ -152,7 +152,13 @@ def test_a_mistake_in_the_file_is_one_sentence_that_names_the_file(recipe: Path,
 
 def test_a_file_that_is_no_text_is_refused(recipe: Path) -> None:
     recipe.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(RecipeError, match=r"line.yaml: "):
+    with pytest.raises(RecipeError, match=r"line.yaml: it is no text in UTF-8 \(invalid start byte at byte 0\)"):
+        compose_recipe(recipe, [])
+
+
+def test_a_list_is_no_recipe(recipe: Path) -> None:
+    recipe.write_text("- a\n- b\n")
+    with pytest.raises(RecipeError, match=r"line.yaml: it holds a list; write a recipe as lines of `key: value`"):
         compose_recipe(recipe, [])
 
 
@@ -163,6 +169,8 @@ def test_a_recipe_that_is_not_there_is_answered_with_those_that_are(recipe: Path
         compose_recipe(recipe.with_name("lime.yaml"), [])
     with pytest.raises(RecipeError, match=r"does not exist; there are: none in that folder.$"):
         compose_recipe(recipe.parent / "nowhere" / "line.yaml", [])
+    with pytest.raises(RecipeError, match=r"is a folder; there are: .*line.yaml"):
+        compose_recipe(recipe.parent, [])
     other = recipe.rename(recipe.with_suffix(".yml"))
     with pytest.raises(RecipeError, match=r"line.yml is no .yaml file; rename it to line.yaml"):
         compose_recipe(other, [])

@@ -127,12 +127,13 @@ def test_csv_is_csv(capsys: pytest.CaptureFixture[str]) -> None:
     assert "give one of them" in refused(capsys, "ledger", "--csv", "--json")
 
 
-def test_personal_data_is_shown_by_no_command(capsys: pytest.CaptureFixture[str]) -> None:
+def test_personal_data_is_shown_by_no_command(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shown = "".join(
         typed(capsys, *arguments)
         for arguments in (
             ("ledger", "--limit", "0"), ("ledger", "--limit", "0", "--json"), ("why", "personal"), ("sample", "-n", 99),
             ("sample", "--rule", "masked_email"), ("sample", "--rule", "missing_text"),
+            ("sample", digest(store, "collect"), "-n", 99),
             ("why", json.loads(typed(capsys, "ledger", "--rule", "missing_text", "--json"))["id"]),
         )
     )  # fmt: skip
@@ -185,6 +186,7 @@ def test_samples_are_those_of_the_rule(capsys: pytest.CaptureFixture[str]) -> No
         (("why", "nobody"), "no record 'nobody' on this way; ids here look like en0, en1, en2"),
         (("why", "near", "zzzz"), "no run and no artifact 'zzzz'"),
         (("ledger", "--store", "/nowhere/at/all"), "there is no store at /nowhere/at/all"),
+        (("ledger", "--json", "--csv"), "--json and --csv were both given; give one of them"),
         (("export", "--to", "records.xlsx"), "give a name ending with .jsonl or .parquet, or a folder"),
     ],
 )

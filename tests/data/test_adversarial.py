@@ -4,11 +4,12 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from real_slice import CHINESE, dataset, evidence, slice_lines, texts
 from sharded import FINANCE, PLAIN_CHINESE, sharded
 
-from burnish.data.adversarial import RULES, AdversarialConfig, Detector, fit_detector, gate_adversarial
+from burnish.data.adversarial import RULES, AdversarialConfig, Detector, fit_detector, gate_adversarial, growth_of
 from burnish.data.attacks.adversarial_trial import evaluate_detector
 from burnish.data.attacks.attacks import ATTACKS, attacker_of
 from burnish.data.records import Record, read_kept, read_rejected
@@ -90,6 +91,37 @@ def test_the_bound_of_surprise_takes_the_share_asked_for_and_attacks_do_not_rais
     assert bound([*REAL, *flooded], "flooded").max_surprise < clean.judge(flooded)[-1].values.min()
     strange = [f"{'qzx]{;vk~' * 6}{row}" for row in range(len(REAL) // 25)]  # 4 %, and no other rule takes them
     assert bound([*REAL, *strange], "strange").max_surprise < clean.judge(strange)[-1].values.min()
+
+
+def test_letters_of_a_list_are_no_split_word_and_those_of_a_word_are(tmp_path: Path) -> None:
+    detector = fit_detector(iter([REAL]), REAL, tmp_path / "model.npz", AdversarialConfig())
+    split = detector.judge(
+        ["the value is b a d c f e", "the p r e s i d e n t speaks", "the p.r.e.s.i.d.e.n.t speaks"]
+    )[2]
+    assert split.values.tolist() == [0, 1, 1]
+
+
+def test_growth_is_that_of_the_texts_longer_than_a_window_and_few_attacks_do_not_turn_it() -> None:
+    sizes = np.linspace(0.0, 5.0, 400)
+    surprises = np.where(sizes > 0, 0.3 * sizes, -9.0)
+    assert growth_of(surprises, sizes) == pytest.approx(0.3, abs=0.01)
+    surprises[1::12] += 5.0
+    assert growth_of(surprises, sizes) == pytest.approx(0.3, abs=0.05)
+    assert growth_of(-surprises, sizes) == 0.0
+    assert growth_of(surprises[:9], sizes[:9]) == 0.0
+    assert growth_of(surprises, np.ones(400)) == 0.0
+
+
+def test_long_texts_are_not_stranger_than_their_parts(tmp_path: Path) -> None:
+    parts = ["".join(HEADLINES[row : row + 2]) for row in range(0, 100, 2)]
+    long = [" ".join(parts[row : row + 10]) for row in range(0, 50, 2)]
+    detector = fit_detector(iter([REAL]), [*parts, *long], tmp_path / "model.npz", AdversarialConfig())
+    flat = replace(detector, surprise_growth=0.0)
+    gaps = [
+        np.median(each.judge(long)[-1].values) - np.median(each.judge(parts)[-1].values) for each in (flat, detector)
+    ]
+    assert gaps[0] > 0.1
+    assert abs(gaps[1]) < gaps[0] / 2
 
 
 def test_a_killed_run_goes_on_with_the_counts_it_has(tmp_path: Path) -> None:

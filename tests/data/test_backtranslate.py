@@ -58,6 +58,8 @@ def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
             self.send_response(status)
             if status == 429:
                 self.send_header("Retry-After", "3")
+            if status == 302:
+                self.send_header("Location", f"{state.url}/elsewhere")
             self.end_headers()
             self.wfile.write(data)
 
@@ -131,7 +133,7 @@ def test_an_endpoint_that_is_gone_is_not_asked_for_ever(waits: list[float], monk
     assert len(tried) == 2 * openai_translator._GIVE_UP_AFTER
 
 
-@pytest.mark.parametrize("status", [401, 403, 404])
+@pytest.mark.parametrize("status", [302, 401, 403, 404])
 def test_what_the_user_must_mend_stops(endpoint: Endpoint, waits: list[float], status: int) -> None:
     endpoint.first = [(status, "")]
     with pytest.raises(RecipeError, match=f"answered {status} .* check url, model, api_key_env"):

@@ -1,6 +1,7 @@
 """Engine: the same files from one process or two; what is done stays done through every kind of death."""
 
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from shard_work import Copy, KillAt, Refuse
 
 from burnish.data import engine
 from burnish.data.engine import Local, Ray, ShardWork, do_shard, run_shards
+from burnish.data.ray_engine import _Task
 from burnish.data.shards import write_table
 from burnish.errors import BurnishError, RecipeError
 from burnish.runtime import Workdir
@@ -182,6 +184,32 @@ def test_the_slower_of_two_who_do_the_same_shard_gives_way(tmp_path: Path, shard
     do_shard(Copy(log), shards[1], target)
     assert (target / "copy").stat().st_ino == inode
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_two_machines_with_a_process_of_the_same_number_do_not_share_a_folder(
+    tmp_path: Path, shards: list[Path], log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "done"
+
+    def work(shard: Path, folder: Path, advance: Callable[[float], None]) -> None:
+        (folder / "begun").touch()
+        monkeypatch.setattr(platform, "node", lambda: "other")
+        do_shard(Copy(log), shard, target)
+        assert (folder / "begun").exists()
+
+    monkeypatch.setattr(platform, "node", lambda: "one")
+    do_shard(work, shards[1], target)
+    assert [path.name for path in target.iterdir()] == ["copy"]
+
+
+def test_a_ray_task_reads_relative_paths_as_the_process_that_made_it(
+    tmp_path: Path, shards: list[Path], log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    task = _Task(Copy(Path("log")))
+    monkeypatch.chdir(log)  # where the worker of a running cluster happens to be
+    task({"shard": "in/part-2.parquet", "folder": "out/part-2"})
+    assert (tmp_path / "out/part-2/copy").read_bytes() == shards[2].read_bytes()
 
 
 def test_bounds() -> None:

@@ -69,6 +69,7 @@ def test_a_list_that_breaks_off_gives_what_came_before(values: list[Any], data: 
         (b"[1 2]", "expected ',' or ']', found '2'"),
         (b"[1, nul]", "Expecting value"),
         (b"[" * 100_000, "nested too deeply"),
+        (b'[{"text": "a", "n": ' + b"9" * 5000 + b"}]", "an integer is too long"),
         (b"nonsense", "Expecting value"),
     ],
 )

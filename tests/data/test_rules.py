@@ -225,6 +225,7 @@ def test_the_order_of_rules_is_theirs() -> None:
         (lambda: Documents(max_phrase_fracs=(0.1, 0.2)), "max_phrase_fracs has 2 values; it must have 3"),
         (lambda: Documents(max_phrase_fracs=(0.1, 0.2, 2.0)), r"max_phrase_fracs is 2\.0"),
         (lambda: Lines(max_short_line_frac=7), "max_short_line_frac is 7"),
+        (lambda: Lines(min_words=0), "min_words is 0; it must be at least 1"),
     ],
 )
 def test_bounds_of_bounds(make: object, message: str) -> None:

@@ -1,18 +1,19 @@
 """Semantic copies: the best copy stays, every partner is kept, and nothing depends on order or shards."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from real_slice import CHINESE, dataset, evidence, texts
+from real_slice import CHINESE, dataset, evidence, texts, workdir
 from sharded import FINANCE, GRAIN, PLAIN_CHINESE, sharded
 
 from burnish.data.duplicates.neighbours import best_kept, draw_cells, find_copies, unit_rows
-from burnish.data.records import Record, read_kept, read_rejected
+from burnish.data.records import Record, read_kept, read_rejected, write_kept
 from burnish.data.scoring.embed import HashedNgrams, encode
-from burnish.data.semantic import SemanticConfig, deduplicate_semantic
+from burnish.data.semantic import SemanticConfig, _Embedding, deduplicate_semantic
 from burnish.errors import RecipeError
 from burnish.runtime import Run
 from burnish.runtime.recipes import fill
@@ -81,6 +82,14 @@ def test_equal_texts_reach_a_threshold_of_one(run: Run) -> None:
     records = [*texts(*REAL), *(replace(record, id=f"w:{record.id}") for record in texts(*REAL))]
     done = run(deduplicate_semantic, dataset(run, records), config=SemanticConfig(threshold=1.0))
     assert sorted(record.id for record, _ in read_rejected(done)) == [f"w:t:{row:04}" for row in range(len(REAL))]
+
+
+def test_one_long_id_costs_no_more_than_itself(run: Run, tmp_path: Path) -> None:
+    write_kept(workdir(tmp_path), [*texts(*REAL), Record("http://" + "x" * 100_000, "one more text", None, "t")])
+    (tmp_path / "folder").mkdir()
+    _Embedding(HashedNgrams())(tmp_path / "payload/data/records.parquet", tmp_path / "folder", lambda _: None)
+    sizes = {path.name: path.stat().st_size for path in (tmp_path / "folder").iterdir() if "vectors" not in path.name}
+    assert sum(sizes.values()) < 110_000, sizes
 
 
 def test_texts_without_letters_are_no_copies_of_each_other(run: Run) -> None:

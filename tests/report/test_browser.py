@@ -92,7 +92,7 @@ def test_the_screenshot_is_not_blank(chromium: Browser, page: Path, tmp_path: Pa
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_stands_out_from_its_ground(scheme: str) -> None:
     """WCAG 2.2, 1.4.3: a contrast of at least 4.5 for text."""
-    style = (Path(burnish.report.__file__).with_name("template.html")).read_text(encoding="utf-8")
+    style = (Path(burnish.report.__file__).with_name("shared.html")).read_text(encoding="utf-8")
     blocks = re.findall(r":root \{(.*?)\}", style, flags=re.DOTALL)
     colours = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{3,6});", blocks[0 if scheme == "light" else 1]))
     for text in ("ink", "soft", "faint", "accent", "warn"):

@@ -10,9 +10,9 @@ from burnish.artifacts import Draft, Measurement, ReportArtifact
 from burnish.claims import all_claims
 from burnish.claims.claim import Verdict
 from burnish.claims.ledger import Reading, Row, read_together
-from burnish.report import page as report_page
 from burnish.report.figures import plural, show_exact
 from burnish.report.svg import Drawing
+from burnish.report.templates import SHARED, render_template
 from burnish.runtime import Workdir
 
 _WIDTH, _HEIGHT, _MARGIN = 132.0, 22.0, 6.0
@@ -25,12 +25,12 @@ class LedgerConfig:
     Attributes:
         title: of the page.
         template: the page's jinja2 template; its content is part of the lineage.
-        style: the template whose style the page wears.
+        style: the template of what all pages share, head and style; likewise.
     """
 
     title: str = "Published figures, measured again"
     template: Path = field(default=Path(__file__).with_name("ledger.html"))
-    style: Path = field(default=Path(report_page.__file__).with_name("template.html"))
+    style: Path = SHARED
 
 
 def write_ledger(out: Workdir, *readings: ReportArtifact, config: LedgerConfig) -> Draft[ReportArtifact]:
@@ -82,22 +82,18 @@ def headline(ledger: Sequence[Reading]) -> str:
 
 def render(ledger: Sequence[Reading], config: LedgerConfig) -> bytes:
     """Render the page as UTF-8; everything that comes from data is escaped."""
-    from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    style = config.style.read_text(encoding="utf-8").partition("<style>")[2].partition("</style>")[0]
-    style = environment.from_string(style).render(view={"nodes": ()})
-    text = environment.from_string(config.template.read_text(encoding="utf-8")).render(
+    return render_template(
+        config.template,
+        config.style,
         ledger=ledger,
         config=config,
-        style=Markup(style),  # noqa: S704
         headline=headline(ledger),
         plot=lambda row: Markup(plot(row)),  # noqa: S704  # svg escapes
         exact=show_exact,
         plural=plural,
     )
-    return text.encode("utf-8", errors="replace")
 
 
 def plot(row: Row) -> str:

@@ -1,32 +1,27 @@
 """`burnish claims`: what the field publishes, beside what is measured here."""
 
 import json
-import secrets
 import shlex
 import sys
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from burnish.artifacts import ReportArtifact, Store
-from burnish.artifacts.store import storage_error
-from burnish.cli.stopping import EXIT_CODE, stops_cleanly
-from burnish.cli.store import store_option
+from burnish.cli.doors import door
+from burnish.cli.stopping import say_stopped, stops_cleanly
+from burnish.cli.store import new_folder, store_option
 from burnish.cli.teaching import Teaching
-from burnish.errors import BurnishError, MissingExtra
+from burnish.cli.telling import open_screen, plain_option, told
 from burnish.runtime import Run
-from burnish.runtime.events import EventLog, RunFinished, RunStarted
+from burnish.runtime.events import EventLog, RunStarted
 
 if TYPE_CHECKING:
     from burnish.claims.claim import Claim
     from burnish.claims.ledger import Reading
-    from burnish.cli.console import LiveConsole
-    from burnish.cli.plain import PlainConsole
 
 
 @click.command(
@@ -43,7 +38,7 @@ if TYPE_CHECKING:
 @click.option("--all", "is_all", is_flag=True, help="Measure every claim.")
 @click.option("--seed", type=click.IntRange(min=0), help="Draws all samples.  [default: 0]")
 @click.option("--json", "is_json", is_flag=True, help="Print JSON in place of the table.")
-@click.option("--plain", "is_plain", is_flag=True, help="One line an event, no bars (as when the output is a file).")
+@plain_option
 @store_option
 def claims(
     ids: tuple[str, ...], is_all: bool, seed: int | None, is_json: bool, is_plain: bool, store_path: Path
@@ -69,7 +64,7 @@ def claims(
     store = Store(store_path)
     done = _measure(store, wanted, seed or 0, is_plain=is_plain, is_json=is_json)
     if done is None:
-        return EXIT_CODE
+        return say_stopped()
     made, ledger = done
     _show(read_together(wanted, made), is_json=is_json, has_settings=True)
     if not is_json:
@@ -78,14 +73,10 @@ def claims(
 
 
 def _known_claims() -> "tuple[Claim, ...]":
-    try:
+    with door("quickstart"):
         from burnish.claims import all_claims
 
         return all_claims()
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.startswith("burnish"):
-            raise
-        raise MissingExtra(f"{error.name} is not installed; type: pip install 'burnish[quickstart]'") from error
 
 
 def _measure(
@@ -95,12 +86,12 @@ def _measure(
     from burnish.claims.ledger import last_readings
     from burnish.claims.page import LedgerConfig, write_ledger
 
-    screen = _screen(is_plain=is_plain, is_json=is_json)
-    folder = _new_folder(store)
+    screen = None if is_json else open_screen(is_plain=is_plain)  # with --json standard output is for the result alone
+    folder = new_folder(store, "claims")  # `latest` stays with the last recipe's run, whose report people ask for
     events = EventLog(folder / "events.jsonl", () if screen is None else (screen,))
     with stops_cleanly(lambda words: click.echo(words, err=True)):
         try:
-            with _told(events, screen):
+            with screen or nullcontext(), told(events):
                 name = f"claims {' '.join(claim.id for claim in wanted)}"
                 events.emit(RunStarted(folder.name, name, {"seed": seed}, shlex.join(["burnish", *sys.argv[1:]])))
                 run = Run(store, events)
@@ -111,55 +102,7 @@ def _measure(
                 all_readings.sort(key=lambda artifact: artifact.digest)  # the same readings are the same ledger
                 return made, run(write_ledger, *all_readings, config=LedgerConfig(), label="ledger")
         except KeyboardInterrupt:
-            click.echo("stopped; what is sealed stays. Give the same command again to resume.", err=True)
             return None
-
-
-def _screen(*, is_plain: bool, is_json: bool) -> "LiveConsole | PlainConsole | None":
-    """Choose who tells what goes on; with --json standard output is for the result alone."""
-    from burnish.cli.plain import PlainConsole
-
-    if is_json:
-        return None
-    if is_plain or not sys.stdout.isatty():
-        return PlainConsole()
-    from burnish.cli.console import LiveConsole
-
-    return LiveConsole()
-
-
-def _new_folder(store: Store) -> Path:
-    """Make the folder of the events; `latest` stays with the last recipe's run, whose report people ask for."""
-    now = datetime.now(tz=UTC).astimezone()
-    folder = store.root / "runs" / f"{now:%Y%m%d-%H%M%S}-claims-{secrets.token_hex(2)}"
-    try:
-        folder.mkdir()
-    except OSError as error:
-        raise storage_error(error, store.root) from error
-    return folder
-
-
-@contextmanager
-def _told(events: EventLog, screen: "LiveConsole | PlainConsole | None") -> Iterator[None]:
-    """Show and record how it went, however it ended."""
-    start_s = time.monotonic()
-    status, message = "failed", ""
-    if screen is not None:
-        screen.__enter__()
-    try:
-        yield
-        status = "ok"
-    except KeyboardInterrupt:
-        status = "interrupted"
-        raise
-    except BaseException as error:
-        message = f"{type(error).__name__}: {error}"
-        raise
-    finally:
-        with suppress(BurnishError):  # a full disk may refuse this line; the error that matters is on its way
-            events.emit(RunFinished(status, round(time.monotonic() - start_s, 3), message))
-        if screen is not None:
-            screen.__exit__(None, None, None)
 
 
 def _show(readings: "Sequence[Reading]", *, is_json: bool, has_settings: bool) -> None:

@@ -1,17 +1,14 @@
 """`burnish data`: curate a dataset, and ask its ledger."""
 
-from pathlib import Path
-
 import click
 
 from burnish.cli.data_export import export
 from burnish.cli.data_ledger import ledger
 from burnish.cli.data_sample import sample
 from burnish.cli.data_why import why
-from burnish.cli.run import Order, run_recipe
-from burnish.cli.store import store_option
+from burnish.cli.doors import door
+from burnish.cli.run import Order, order_options, run_recipe
 from burnish.cli.teaching import Teaching
-from burnish.errors import MissingExtra
 
 
 class _Chapter(click.Group):
@@ -52,24 +49,16 @@ def data() -> None:
         ("burnish data run recipes/data/mixed.yaml report.samples=10", "more samples on the page"),
     ),
 )
-@click.argument("recipe", type=click.Path(path_type=Path))
-@click.argument("overrides", nargs=-1, metavar="[key=value …]")
-@click.option("--dry-run", "is_dry", is_flag=True, help="Print what is cached, what would be made, and an estimate.")
-@click.option("--plain", "is_plain", is_flag=True, help="One line an event, no bars (as when the output is a file).")
-@store_option
-def run(recipe: Path, overrides: tuple[str, ...], is_dry: bool, is_plain: bool, store_path: Path) -> int:
+@order_options
+def run(order: Order) -> int:
     """Curate what RECIPE.yaml describes. What is sealed already is not made again.
 
     Ctrl-C stops; the same command again goes on at the shard where it was, as it does after a crash.
     """
-    try:
+    with door("data"):
         from burnish.loop.data_chain import DataRecipe, data_chain
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.startswith("burnish"):
-            raise
-        raise MissingExtra(f"{error.name} is not installed; type: pip install 'burnish[data]'") from error
 
-    return run_recipe(Order(recipe, overrides, store_path, is_dry, is_plain), DataRecipe, data_chain)
+    return run_recipe(order, DataRecipe, data_chain)
 
 
 for _command in (ledger, why, sample, export):

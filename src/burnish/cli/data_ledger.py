@@ -77,7 +77,7 @@ def ledger(
     A removal names the first rule that the record broke. Without RUN it is the latest run.
     """
     if is_json and is_csv:
-        raise BurnishError("--json and --csv were both given; give one of them")
+        raise click.UsageError("--json and --csv were both given; give one of them")
     stages = find_way(store_path, reference)
     question = Question(rule, identity, step, None if is_removed is None else not is_removed)
     total = _check(stages, question)

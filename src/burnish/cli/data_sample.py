@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from burnish.report.data_samples import Sample
     from burnish.report.data_stages import Stage
 
+_TEXT_CHARS = 600  # of a record that was kept
+_ALL_MASKED = "no record can be shown: personal data was masked in each of those that were drawn"
+
 
 @click.command(
     cls=Teaching,
@@ -41,13 +44,14 @@ def sample(reference: str, rule: str | None, number: int, seed: int, store_path:
     samples = (
         kept_samples(stages[-1], number, seed=seed) if rule is None else ruled_samples(stages, rule, number, seed=seed)
     )
-    _print(samples)
+    _print(samples, "no record was kept" if rule is None else _ALL_MASKED)
 
 
 def kept_samples(stage: "Stage", num: int, *, seed: int) -> "list[Sample]":
     """Draw records of the last dataset, reading ids alone until the choice is made."""
     from burnish.report.data_fetch import fetch
-    from burnish.report.data_samples import Sample
+    from burnish.report.data_samples import Sample, masked
+    from burnish.report.data_stages import Role
     from burnish.report.data_text import plain, visible
 
     parquet = need("pyarrow.parquet", extra="data")
@@ -62,7 +66,10 @@ def kept_samples(stage: "Stage", num: int, *, seed: int) -> "list[Sample]":
     for _, identity, path in sorted(heap, reverse=True):
         row = fetch([path], [identity], ("text", "source", "label"))[identity]
         label = "" if row["label"] is None else f"label {visible(row['label'])}"
-        samples.append(Sample(visible(identity), visible(row["source"]), label, "", plain(row["text"], 600)))
+        text = row["text"]
+        if stage.role is Role.SOURCE:
+            text = masked(text[: 8 * _TEXT_CHARS])  # cleaning has not seen it
+        samples.append(Sample(visible(identity), visible(row["source"]), label, "", plain(text, _TEXT_CHARS)))
     return samples
 
 
@@ -89,7 +96,7 @@ def ruled_samples(stages: "tuple[Stage, ...]", rule: str, num: int, *, seed: int
     raise unknown("rule", rule, seen)
 
 
-def _print(samples: "list[Sample]") -> None:
+def _print(samples: "list[Sample]", nothing: str) -> None:
     from rich.console import Console
     from rich.padding import Padding
     from rich.text import Text
@@ -107,7 +114,7 @@ def _print(samples: "list[Sample]") -> None:
             console.print(Padding(styled(pieces), (0, 0, 0, 4)))
         console.print()
     if not samples:
-        console.print("no record can be shown: personal data was masked in each of those that were drawn")
+        console.print(nothing)
 
 
 def _hash(identity: str, seed: int) -> int:

@@ -92,6 +92,10 @@ def _readable(path: Path) -> Iterator[None]:
 
     try:
         yield
+    except UnicodeDecodeError as error:
+        raise RecipeError(
+            f"{path}: it is no text in UTF-8 ({error.reason} at byte {error.start}); save it as such"
+        ) from error
     except (HydraException, OmegaConfBaseException, YAMLError, OSError, ValueError) as error:
         raise RecipeError(f"{path}: {_first_line(error)}") from error
 
@@ -134,7 +138,9 @@ def _listed_groups(path: Path) -> dict[str, str]:
 
     with _readable(path):
         body = OmegaConf.load(path)
-    defaults = body.get("defaults") if isinstance(body, DictConfig) else None
+    if isinstance(body, ListConfig):
+        raise RecipeError(f"{path}: it holds a list; write a recipe as lines of `key: value`")
+    defaults = body.get("defaults")
     chosen = [entry for entry in defaults if isinstance(entry, DictConfig)] if isinstance(defaults, ListConfig) else []
     return {str(key).split()[-1]: str(option) for entry in chosen for key, option in entry.items()}
 
@@ -158,10 +164,12 @@ def _spelled_choices(values: dict[str, Any], overrides: list[str]) -> list[str]:
 def _no_recipe(path: Path) -> str:
     if path.is_file():
         return f"recipe {path} is no .yaml file; rename it to {path.with_suffix('.yaml').name}"
-    held = sorted(str(file) for file in path.parent.glob("*.yaml")) if path.parent.is_dir() else []
+    folder = path if path.is_dir() else path.parent
+    held = sorted(str(file) for file in folder.glob("*.yaml"))
     nearest = difflib.get_close_matches(str(path), held, n=1, cutoff=0.5)
     hint = f" Did you mean {nearest[0]}?" if nearest else ""
-    return f"recipe {path} does not exist; there are: {', '.join(held) or 'none in that folder'}.{hint}"
+    wrong = "is a folder" if path.is_dir() else "does not exist"
+    return f"recipe {path} {wrong}; there are: {', '.join(held) or 'none in that folder'}.{hint}"
 
 
 def _first_line(error: BaseException) -> str:

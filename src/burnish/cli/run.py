@@ -3,30 +3,27 @@
 import json
 import shlex
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 import click
 
 from burnish.artifacts import ReportArtifact, Store
 from burnish.artifacts.store import storage_error
+from burnish.cli.doors import door
 from burnish.cli.recipes import Composed, compose_recipe, resolved
-from burnish.cli.stopping import EXIT_CODE, stops_cleanly
+from burnish.cli.stopping import say_stopped, stops_cleanly
 from burnish.cli.store import new_run, store_option
 from burnish.cli.teaching import Teaching
+from burnish.cli.telling import open_screen, plain_option, told
 from burnish.cli.track import open_tracker
-from burnish.errors import BurnishError, GateFailed, MissingExtra
+from burnish.errors import BurnishError
 from burnish.runtime import Run
-from burnish.runtime.events import Event, EventLog, Reader, RunFinished, RunStarted, Warned
+from burnish.runtime.events import Event, EventLog, Reader, RunStarted, Warned
 from burnish.runtime.recipes import fill
-
-if TYPE_CHECKING:
-    from burnish.cli.console import LiveConsole
-    from burnish.cli.plain import PlainConsole
 
 
 class Tracked(Protocol):
@@ -57,6 +54,21 @@ class Order:
     is_plain: bool = False
 
 
+def order_options(command: Callable[[Order], int]) -> Callable[..., int]:
+    """Add to a command what every run of a recipe takes; the command gets it as one `Order`."""
+
+    @click.argument("recipe", type=click.Path(path_type=Path))
+    @click.argument("overrides", nargs=-1, metavar="[key=value …]")
+    @click.option("--dry-run", "is_dry", is_flag=True, help="Print what is cached, what would be made, an estimate.")
+    @plain_option
+    @store_option
+    @wraps(command)
+    def ordered(recipe: Path, overrides: tuple[str, ...], store_path: Path, is_dry: bool, is_plain: bool) -> int:
+        return command(Order(recipe, overrides, store_path, is_dry, is_plain))
+
+    return ordered
+
+
 @click.command(
     cls=Teaching,
     examples=(
@@ -67,25 +79,17 @@ class Order:
         ("burnish run recipes/quickstart.yaml --dry-run", "the plan only"),
     ),
 )
-@click.argument("recipe", type=click.Path(path_type=Path))
-@click.argument("overrides", nargs=-1, metavar="[key=value …]")
-@click.option("--dry-run", "is_dry", is_flag=True, help="Print what is cached, what would be made, and an estimate.")
-@click.option("--plain", "is_plain", is_flag=True, help="One line an event, no bars (as when the output is a file).")
-@store_option
-def run(recipe: Path, overrides: tuple[str, ...], is_dry: bool, is_plain: bool, store_path: Path) -> int:
+@order_options
+def run(order: Order) -> int:
     """Make what RECIPE.yaml describes. What is sealed already is not made again.
 
     `profile=tiny` lays profile/tiny.yaml, beside the recipe, over it; any other key=value sets one key.
     Relative paths in a recipe start from the current folder. Ctrl-C stops; the same command again resumes.
     """
-    try:
+    with door("quickstart"):
         from burnish.loop.chain import ChainRecipe, chain
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.startswith("burnish"):
-            raise
-        raise MissingExtra(f"{error.name} is not installed; type: pip install 'burnish[quickstart]'") from error
 
-    return run_recipe(Order(recipe, overrides, store_path, is_dry, is_plain), ChainRecipe, chain)
+    return run_recipe(order, ChainRecipe, chain)
 
 
 def run_recipe(order: Order, recipe_type: type[R], chain: Callable[[Run, R], ReportArtifact]) -> int:
@@ -100,7 +104,7 @@ def run_recipe(order: Order, recipe_type: type[R], chain: Callable[[Run, R], Rep
     if order.is_dry:
         _print_plan(order, composed, store, lambda run: chain(run, recipe))
         return 0
-    screen = _screen(is_plain=order.is_plain)
+    screen = open_screen(is_plain=order.is_plain)
     if recipe.track:
         screen.say(f"opening {' and '.join(recipe.track)}; the first time takes some seconds")
     trackers = tuple(_Lenient(name, open_tracker(name, store.root), screen.say) for name in recipe.track)
@@ -110,36 +114,13 @@ def run_recipe(order: Order, recipe_type: type[R], chain: Callable[[Run, R], Rep
     events = EventLog(folder / "events.jsonl", (screen, *trackers))
     with stops_cleanly(screen.say):
         try:
-            with screen, _told(events):
+            with screen, told(events):
                 events.emit(RunStarted(folder.name, str(order.recipe), values, shlex.join(["burnish", *sys.argv[1:]])))
                 report = chain(Run(store, events), recipe)
         except KeyboardInterrupt:
-            click.echo("stopped; what is sealed stays. Give the same command again to resume.", err=True)
-            return EXIT_CODE
+            return say_stopped()
     _print_report(report)
     return 0
-
-
-@contextmanager
-def _told(events: EventLog) -> Iterator[None]:
-    """Record how a run ended, however it did."""
-    start_s = time.monotonic()
-    status, message = "failed", ""
-    try:
-        yield
-        status = "ok"
-    except KeyboardInterrupt:
-        status = "interrupted"
-        raise
-    except GateFailed as error:
-        status, message = "gate", str(error)
-        raise
-    except BaseException as error:
-        message = f"{type(error).__name__}: {error}"
-        raise
-    finally:
-        with suppress(BurnishError):  # a full disk may refuse this line; the error that matters is on its way
-            events.emit(RunFinished(status, round(time.monotonic() - start_s, 3), message))
 
 
 @dataclass
@@ -159,16 +140,6 @@ class _Lenient:
         except BurnishError as error:
             self.is_lost = True
             self.warn(f"! {error} `burnish track latest --to {self.name}` copies this run when it is back.")
-
-
-def _screen(*, is_plain: bool) -> "LiveConsole | PlainConsole":
-    from burnish.cli.plain import PlainConsole
-
-    if is_plain or not sys.stdout.isatty():
-        return PlainConsole()
-    from burnish.cli.console import LiveConsole
-
-    return LiveConsole()
 
 
 def _write_recipe(folder: Path, order: Order, composed: Composed, values: dict[str, Any]) -> None:

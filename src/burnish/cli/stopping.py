@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
+import click
+
 GRACE_S = 8.0
 EXIT_CODE = 130  # 128 + SIGINT, as shells report it
 _STOPPING = (signal.SIGINT, signal.SIGTERM)
@@ -37,6 +39,12 @@ def stops_cleanly(say: Callable[[str], None], *, grace_s: float = GRACE_S) -> It
         os.close(waker)
         watch.join(1.0)
         os.close(woken)
+
+
+def say_stopped() -> int:
+    """Say after a clean stop how to go on, and give the exit code."""
+    click.echo("stopped; what is sealed stays. Give the same command again to resume.", err=True)
+    return EXIT_CODE
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

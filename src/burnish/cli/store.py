@@ -46,18 +46,31 @@ def open_store(path: Path) -> Store:
 
 
 def new_run(store: Store) -> Path:
-    """Make the folder of a new run, named by local time and four hex digits, and point `latest` at it.
+    """Make the folder of a new run, and point `latest` at it.
 
     Raises:
         BurnishError: the store cannot be written.
     """
-    run_id = f"{datetime.now(tz=UTC).astimezone():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
-    folder = store.root / "runs" / run_id
+    folder = new_folder(store)
     pointer = folder.parent / f".{LATEST}.{os.getpid()}"
     try:
-        folder.mkdir()
-        pointer.write_text(f"{run_id}\n", encoding="utf-8")
+        pointer.write_text(f"{folder.name}\n", encoding="utf-8")
         pointer.replace(folder.parent / LATEST)
+    except OSError as error:
+        raise storage_error(error, store.root) from error
+    return folder
+
+
+def new_folder(store: Store, *words: str) -> Path:
+    """Make a folder for events, named by local time, `words`, and four hex digits.
+
+    Raises:
+        BurnishError: the store cannot be written.
+    """
+    now = datetime.now(tz=UTC).astimezone()
+    folder = store.root / "runs" / "-".join((f"{now:%Y%m%d-%H%M%S}", *words, secrets.token_hex(2)))
+    try:
+        folder.mkdir()
     except OSError as error:
         raise storage_error(error, store.root) from error
     return folder

@@ -34,11 +34,13 @@ RULES = (
     "injection_pattern",
     "surprising_passage",
 )
-# On clean manuals, headlines and reviews the 99.5th percentile of surprise lies 2.3, 2.8 and 2.0 times as far above the
-# median as the 90th; with 2 % gibberish among the manuals 4.0 times.
+# On clean manuals, headlines and reviews the 99.5th percentile of surprise, length taken into account, lies 2.4, 2.7 and
+# 2.4 times as far above the median as the 90th; with 2 % of random characters among the manuals 12 times.
 _MAX_SPREAD = 2.5
+_NUM_SIZE_GROUPS = 10
 _MAX_TRAINING_BYTES = 256 << 20  # of text counted by the surprise model: minutes at 13 MB a second
 _MAX_USUAL_BITS = 3.5  # a character of a word that the corpus knows
+_MAX_WORD_BITS = 5.0  # 98 % of the words of manuals and of headlines have less; of letters in a row by chance none had
 _MIN_BITS_SAVED = 4.0  # a character, where digits are read as letters: with these two, 2 of 6,326 manuals alarmed
 
 
@@ -109,11 +111,14 @@ class Detector:
     Attributes:
         surprise: where the model lies.
         max_surprise: the bound that `max_surprising_frac` gave.
+        surprise_growth: of a text's strangest passage when the text is e times as long, taken away before judging, so
+            that a long text is not strange for having many passages.
     """
 
     config: AdversarialConfig
     surprise: Path
     max_surprise: float
+    surprise_growth: float = 0.0
 
     def __call__(self, rows: Any) -> Sequence[Verdict]:
         """Judge the rows of a `pyarrow.Table`."""
@@ -132,7 +137,9 @@ class Detector:
             at_most("split_words", num_split_words(texts, model), config.max_split_words),
             at_most("repeated_passage", most_repeats(texts), config.max_repeats),
             Verdict("injection_pattern", scores, config.min_injection_score, scores >= config.min_injection_score),
-            at_most("surprising_passage", model.score(texts), self.max_surprise),
+            at_most(
+                "surprising_passage", model.score(texts) - self.surprise_growth * _log_windows(texts), self.max_surprise
+            ),
         )
 
 
@@ -152,24 +159,56 @@ def fit_detector(
         partial.replace(path)
     loose = Detector(config, path, np.inf)
     verdicts = loose.judge(sample)
-    others = np.any([verdict.fails for verdict in verdicts], axis=0)
-    surprises = verdicts[-1].values[~others]
+    is_read = ~np.any([verdict.fails for verdict in verdicts], axis=0) & np.isfinite(verdicts[-1].values)
+    surprises, sizes = verdicts[-1].values[is_read], _log_windows(sample)[is_read]
     if len(surprises) == 0:
         return loose
+    growth = growth_of(surprises, sizes)
+    surprises = surprises - growth * sizes
     bound = np.quantile(surprises, 1 - config.max_surprising_frac, method="higher")
     middle, high = np.quantile(surprises, [0.5, 0.9])
-    return Detector(config, path, float(min(bound, middle + _MAX_SPREAD * (high - middle))))
+    return Detector(config, path, float(min(bound, middle + _MAX_SPREAD * (high - middle))), growth)
+
+
+def growth_of(surprises: NDArray[np.float64], sizes: NDArray[np.float64]) -> float:
+    """Give the slope of surprise over the logarithm of length, from the medians of ten groups; at least 0.
+
+    The largest of n draws from a tail that falls exponentially grows with log n (Gumbel 1958, Statistics of Extremes).
+    Texts of less than a window are left out, since what fills them up lowers them. Medians, so that attacks among the
+    sample do not turn it.
+    """
+    surprises, sizes = surprises[sizes > 0], sizes[sizes > 0]
+    if len(sizes) < _NUM_SIZE_GROUPS:
+        return 0.0
+    groups = np.array_split(np.argsort(sizes, kind="stable"), _NUM_SIZE_GROUPS)
+    x = np.array([np.median(sizes[group]) for group in groups])
+    y = np.array([np.median(surprises[group]) for group in groups])
+    spread = float(((x - x.mean()) ** 2).sum())
+    return max(0.0, float(((x - x.mean()) * (y - y.mean())).sum()) / spread) if spread > 0 else 0.0
 
 
 def num_split_words(texts: Sequence[str], model: Any) -> NDArray[np.float64]:
-    """Count split words, and respelt ones that the corpus knows better by the letters than as they stand."""
-    split = _each(lambda text: len(rejoined_words(text)), texts)
+    """Count split words that are like the corpus's own, and respelt ones that it knows better by the letters.
+
+    Of letters apart in a list (`b a d c`) no such word comes; a word that is not ASCII counts as it stands.
+    """
+    joined = [(row, word) for row, text in enumerate(texts) for word in rejoined_words(text)]
+    is_word = np.array([not word.isascii() for _, word in joined], bool)
+    is_word |= model.bits_of_words([word for _, word in joined]) < _MAX_WORD_BITS
+    split = np.zeros(len(texts))
+    np.add.at(split, [row for row, _ in joined], is_word)
     pairs = [(row, pair) for row, text in enumerate(texts) for pair in respelt_words(text)]
     as_is = model.bits_of_words([pair[0] for _, pair in pairs])
     as_letters = model.bits_of_words([pair[1] for _, pair in pairs])
     is_respelt = (as_letters < _MAX_USUAL_BITS) & (as_is - as_letters > _MIN_BITS_SAVED)
     np.add.at(split, [row for row, _ in pairs], is_respelt)
     return split
+
+
+def _log_windows(texts: Sequence[str]) -> NDArray[np.float64]:
+    from burnish.data.attacks.surprise import WINDOW_CHARS
+
+    return np.log(np.maximum(1.0, _each(len, texts) / WINDOW_CHARS))
 
 
 def _each(measure: Any, texts: Sequence[str]) -> NDArray[np.float64]:

@@ -1,6 +1,6 @@
 """Clean: repair what can be repaired, mask personal data, bring text to its normal form, and measure it.
 
-Nothing is dropped here but what has no text: `select` decides, from these measures, and can decide again.
+Nothing is dropped here: `select` decides, from these measures, and can decide again.
 The compiled kernel reads every text; Python sees those that the kernel finds reason to suspect.
 """
 

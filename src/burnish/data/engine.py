@@ -5,7 +5,9 @@ so that after `kill -9` the same call takes what is there and does the rest.
 """
 
 import os
+import platform
 import shutil
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -85,7 +87,7 @@ def run_shards(
     counts = {shard: num_rows(shard) for shard in shards}
     todo = [shard for shard in shards if not folders[shard].exists()]
     with out.progress(step, total=sum(counts.values()), unit="records") as bar:
-        bar.advance(sum(counts[shard] for shard in shards if shard not in todo))
+        bar.advance(sum(counts.values()) - sum(counts[shard] for shard in todo))
         match engine:
             case Local() if _workers(engine, todo, counts) == 1:
                 for shard in todo:
@@ -122,7 +124,7 @@ def _link(source: str, target: str) -> None:
 
 def do_shard(work: ShardWork, shard: Path, folder: Path, advance: Callable[[float], None] = lambda _: None) -> None:
     """Do the work in a folder of its own, then put it in its place; a folder that is there already stays."""
-    partial = folder.with_name(f".{folder.name}.{os.getpid()}")
+    partial = folder.with_name(f".{folder.name}.{platform.node()}.{os.getpid()}")  # machines may share the disk
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     work(shard, partial, advance)
@@ -144,7 +146,11 @@ def _in_processes(tasks: Sequence[tuple[ShardWork, Path, Path]], workers: int) -
     context = get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_die_with, initargs=(os.getpid(),)) as pool:
         try:
-            running = {pool.submit(do_shard, *task): task[1] for task in tasks}
+            signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT,))  # workers inherit it, until `_die_with`
+            try:
+                running = {pool.submit(do_shard, *task): task[1] for task in tasks}
+            finally:
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT,))
             for future in as_completed(running):
                 future.result()
                 yield running[future]
@@ -158,7 +164,9 @@ def _in_processes(tasks: Sequence[tuple[ShardWork, Path, Path]], workers: int) -
 
 
 def _die_with(parent: int) -> None:
-    """End this worker when its parent is gone: a parent killed by force tells nobody."""
+    """End this worker on Ctrl-C, of which the parent tells, and when its parent is gone: killed, it tells nobody."""
+    signal.signal(signal.SIGINT, lambda *_: os._exit(1))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT,))
 
     def watch() -> None:
         while os.getppid() == parent:

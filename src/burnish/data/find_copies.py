@@ -142,11 +142,12 @@ def _candidates(
     from burnish.data.kernel.bands import agreement, band_keys, bucket_pairs
 
     starts = np.cumsum([0, *(len(read_keys(path)) for path in paths)])
-    parts = [
-        read_signatures(path)[singles[start:stop]]
-        for path, start, stop in zip(paths, starts[:-1], starts[1:], strict=True)
-    ]
-    signatures, rows = np.concatenate(parts), np.flatnonzero(singles)
+    rows = np.flatnonzero(singles)
+    signatures = np.empty((len(rows), NUM_SLOTS), np.uint16)  # most of the memory, so filled and never joined
+    places = np.searchsorted(rows, starts)
+    for index, path in enumerate(paths):
+        mine = singles[starts[index] : starts[index + 1]]
+        signatures[places[index] : places[index + 1]] = read_signatures(path)[mine]
     rank, bands = rank[rows], num_bands(threshold)
     slots = NUM_SLOTS // bands
     # An estimate from n slots has a standard error of sqrt(s (1 - s) / n); four of them below is no copy.

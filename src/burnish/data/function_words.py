@@ -37,8 +37,3 @@ def chinese_characters() -> frozenset[str]:
 def is_function_word(unit: str) -> bool:
     """Tell a function word, or a run of Chinese characters with one in it."""
     return unit in _WORDS or not _CHARACTERS.isdisjoint(unit)
-
-
-def function_word_frac(units: list[str]) -> float:
-    """Measure the share of units that are function words, of at least one unit."""
-    return sum(map(is_function_word, units)) / len(units)

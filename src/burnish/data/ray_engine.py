@@ -6,6 +6,7 @@ is the same bytes wherever it is done.
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,14 +49,17 @@ def in_ray(engine: "Ray", work: "ShardWork", tasks: Sequence[tuple[Path, Path]])
 
 
 class _Task:
-    """Do one shard; picklable."""
+    """Do one shard, in the folder that this process is in now: a path may be relative to it. Picklable."""
 
     def __init__(self, work: "ShardWork") -> None:
         self._work = work
+        self._here = Path.cwd()
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         from burnish.data.engine import do_shard
 
+        with suppress(OSError):  # a node may lack it, and needs it only for relative paths
+            os.chdir(self._here)
         folder = Path(row["folder"])
         if not folder.exists():
             do_shard(self._work, Path(row["shard"]), folder)

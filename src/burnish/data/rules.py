@@ -77,7 +77,7 @@ class Gibberish:
     max_lost_frac: float = 0.01
 
     def __post_init__(self) -> None:
-        _check_fracs(self)
+        _check(self)
 
 
 @dataclass(frozen=True)
@@ -106,9 +106,7 @@ class Documents:
     max_passage_frac: float = 0.6
 
     def __post_init__(self) -> None:
-        _check_fracs(self)
-        if self.min_words < 1:
-            raise RecipeError(f"min_words is {self.min_words}; it must be at least 1")
+        _check(self)
         if len(self.max_phrase_fracs) != 3:
             raise RecipeError(f"max_phrase_fracs has {len(self.max_phrase_fracs)} values; it must have 3")
 
@@ -134,7 +132,7 @@ class Lines:
     max_short_line_frac: float = 0.95
 
     def __post_init__(self) -> None:
-        _check_fracs(self)
+        _check(self)
 
 
 def judge_gibberish(columns: Columns, config: Gibberish) -> Iterator[Verdict]:
@@ -195,7 +193,9 @@ def _where(rows: NDArray[np.bool_], values: FloatArray) -> FloatArray:
     return np.where(rows, values, np.nan)
 
 
-def _check_fracs(config: Gibberish | Documents | Lines) -> None:
+def _check(config: Gibberish | Documents | Lines) -> None:
+    if not isinstance(config, Gibberish) and config.min_words < 1:
+        raise RecipeError(f"min_words is {config.min_words}; it must be at least 1")
     for name, value in vars(config).items():
         for each in value if isinstance(value, tuple) else (value,):
             if name.endswith(("_frac", "_fracs")) and not 0 <= each <= 1:

@@ -133,11 +133,11 @@ class _Selecting:
     def _judged(self, shard: Path) -> Iterator[tuple[Any, Sequence[Verdict]]]:
         measures = need("pyarrow.parquet", extra="data").read_table(self.measures / shard.name)
         copies = self.config.copies
-        removals = read_plan(self.plan, shard) if copies is not None else {}
+        removals = None if copies is None else read_plan(self.plan, shard)
         start = 0
         for rows in read_tables(shard):
             verdicts = judge(columns_of(measures.slice(start, rows.num_rows)), self.config)
-            if copies is not None:
+            if copies is not None and removals is not None:
                 verdicts += copy_verdicts(removals, start, rows.num_rows, copies.min_similarity)
             yield rows, verdicts
             start += rows.num_rows

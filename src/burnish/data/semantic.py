@@ -4,6 +4,7 @@ Vectors lie in one file of half-precision numbers: 2 bytes a record and dimensio
 `neighbours` says, and one block. The best copy stays: the longest text, then the smallest id.
 """
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -100,7 +101,7 @@ class _Embedding:
             ids += rows.column("id").to_pylist()
             lengths += [len(text) for text in texts]
             advance(rows.num_rows)
-        np.save(folder / "ids.npy", np.array(ids, np.str_))
+        (folder / "ids.json").write_text(json.dumps(ids), encoding="utf-8")  # an array would pad all to the longest
         np.save(folder / "lengths.npy", np.array(lengths, np.int64))
 
 
@@ -123,7 +124,7 @@ class _Lookup:
 
 def _gather(folders: Sequence[Path], target: Path, num_dims: int) -> tuple[list[str], Half]:
     """Lay all vectors in one file, best record first: longest text, then smallest id."""
-    ids = [str(identity) for folder in folders for identity in np.load(folder / "ids.npy").tolist()]
+    ids = [identity for folder in folders for identity in json.loads((folder / "ids.json").read_text(encoding="utf-8"))]
     lengths = np.concatenate([np.load(folder / "lengths.npy") for folder in folders])
     order = sorted(range(len(ids)), key=lambda row: (-lengths[row], ids[row]))
     rank = np.empty(len(ids), np.int64)

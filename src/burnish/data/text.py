@@ -1,7 +1,7 @@
 """Text units: the normal form in which texts are compared, and what counts as a word.
 
 A word is a run of letters and digits; each Chinese character and each kana counts as one word, since those
-scripts write no spaces. A segmenter that finds real Chinese words comes later, with the full cleaning (D1).
+scripts write no spaces. `repairs.segment` finds real Chinese words.
 """
 
 import re

@@ -38,6 +38,7 @@ LABELS = (
     "collect", "clean", "copies", "select", "semantic", "grammar", "domain", "adversarial", "model_quality", "split",
     "knowledge", "augment", "balance", "mixture", "report",
 )  # fmt: skip
+_ALWAYS = ("collect", "clean", "copies", "select", "report")
 
 
 @dataclass(frozen=True)
@@ -82,9 +83,14 @@ class DataRecipe:
     track: tuple[Literal["mlflow", "wandb"], ...] = ()
 
     def __post_init__(self) -> None:
+        called = {*_ALWAYS, *(label for label, *_ in self.then())}
         for label in self.gates:
             if label not in LABELS:
                 raise RecipeError(f"gates names the stage call {label!r}; there are: {', '.join(LABELS)}")
+            if label not in called:
+                raise RecipeError(
+                    f"gates bounds {label!r}, which this recipe does not run; name {label}, or leave it out"
+                )
 
     def then(self) -> Iterator[tuple[str, Stage, Any]]:
         """Give the stages after selection that the recipe names, in order, each with its label and configuration."""

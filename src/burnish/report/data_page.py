@@ -1,6 +1,7 @@
 """The report stage of a data run: one page that needs no network, and what it says as JSON."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ from burnish.report.data_view import DataView, read_data_view
 from burnish.report.figures import plural, show_bytes, show_exact, show_interval, show_share
 from burnish.report.flow import flow_chart
 from burnish.report.lineage import rail
+from burnish.report.templates import SHARED, render_template
 from burnish.runtime import Workdir
 
 _WIDE, _BESIDE_FACTS, _NARROW = 940.0, 640.0, 327.0  # drawn twice, so that text keeps its size on a phone
@@ -29,14 +31,14 @@ class DataReportConfig:
         samples: records to look at for each rule; 0 shows none.
         seed: draws them.
         template: the page's jinja2 template; its content is part of the lineage.
-        style: the template whose style the page wears.
+        style: the template of what all pages share, head and style; likewise.
     """
 
     title: str = "The data, before and after"
     samples: int = 3
     seed: int = 0
     template: Path = field(default=Path(__file__).with_name("data_template.html"))
-    style: Path = field(default=Path(__file__).with_name("template.html"))
+    style: Path = SHARED
 
     def __post_init__(self) -> None:
         if not self.title.strip():
@@ -69,11 +71,8 @@ def write_data_report(out: Workdir, *artifacts: Artifact, config: DataReportConf
 
 def render(view: DataView, config: DataReportConfig) -> bytes:
     """Render the page as UTF-8; everything that comes from data is escaped."""
-    from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    style = config.style.read_text(encoding="utf-8").partition("<style>")[2].partition("</style>")[0]
     flow = flow_of(view)
 
     def both(draw: Callable[[float], str], desk_width: float = _WIDE) -> Markup:
@@ -81,11 +80,12 @@ def render(view: DataView, config: DataReportConfig) -> bytes:
         wide, narrow = draw(desk_width), draw(_NARROW)
         return Markup(f'<div class="wide">{wide}</div><div class="narrow">{narrow}</div>')  # noqa: S704  # svg escapes
 
-    text = environment.from_string(config.template.read_text(encoding="utf-8")).render(
+    return render_template(
+        config.template,
+        config.style,
         view=view,
         config=config,
-        style=Markup(environment.from_string(style).render(view=view)),  # noqa: S704
-        headline=headline(view),
+        headline=re.sub(r"(?<=\d) (?=%|[kMGT]?B\b)", "\u00a0", headline(view)),
         flow=flow,
         flow_chart=flow and both(lambda width: flow_chart(flow, width), _BESIDE_FACTS if flow.planted else _WIDE),
         length_chart=both(lambda width: length_chart(view.before, view.after, width)),
@@ -98,7 +98,6 @@ def render(view: DataView, config: DataReportConfig) -> bytes:
         plural=plural,
         exact=show_exact,
     )
-    return text.encode("utf-8", errors="replace")
 
 
 def _evidence(view: DataView, num_bytes: int) -> tuple[Measurement, ...]:

@@ -13,6 +13,7 @@ from burnish.report.figures import show_exact, show_interval, show_price, show_s
 from burnish.report.flow import flow_chart
 from burnish.report.headline import plain_text
 from burnish.report.lineage import rail
+from burnish.report.templates import SHARED, render_template
 from burnish.report.view import View, as_json, read_view
 from burnish.runtime import Workdir
 
@@ -30,6 +31,7 @@ class ReportConfig:
         currency: of the price, ISO 4217.
         price_note: where the price comes from; printed below the table.
         template: the page's jinja2 template; its content is part of the lineage.
+        style: the template of what all pages share, head and style; likewise.
     """
 
     title: str = "Before and after"
@@ -37,6 +39,7 @@ class ReportConfig:
     currency: str = "USD"
     price_note: str = "assumed for two virtual cores on demand; not measured"
     template: Path = field(default=Path(__file__).with_name("template.html"))
+    style: Path = SHARED
 
     def __post_init__(self) -> None:
         if not self.title.strip():
@@ -70,18 +73,17 @@ def write_report(out: Workdir, *artifacts: Artifact, config: ReportConfig) -> Dr
 
 def render(view: View, config: ReportConfig) -> bytes:
     """Render the page as UTF-8; everything that comes from data is escaped."""
-    from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    template = environment.from_string(config.template.read_text(encoding="utf-8"))
     charts: dict[str, list[str]] = {"flow": [], "loss": []}
     for width in (_WIDE, _NARROW):
         if view.flow is not None:
             charts["flow"].append(Markup(flow_chart(view.flow, width)))  # noqa: S704  # built by svg, which escapes
         if view.training is not None:
             charts["loss"].append(Markup(loss_chart(view.training.curve, width)))  # noqa: S704
-    text = template.render(
+    return render_template(
+        config.template,
+        config.style,
         view=view,
         config=config,
         charts=charts,
@@ -93,7 +95,6 @@ def render(view: View, config: ReportConfig) -> bytes:
         significant=significant,
         exact=show_exact,
     )
-    return text.encode("utf-8", errors="replace")  # a lone surrogate in a model's answer becomes "?"
 
 
 def _bars(row: Row) -> str:

@@ -1,7 +1,8 @@
 """Attack templates: what injected instructions say, in two sets that share no sentence.
 
 `KNOWN` is what the patterns of `injection` were written against; `HELD_OUT` is what they are measured with, written
-from the published descriptions before the patterns were, and never used to change them.
+from the published descriptions before the patterns were, and never used to change them, but once to take a change
+back that lost one.
 
 Source of the kinds: Perez and Ribeiro 2022, arXiv:2211.09527 (goal hijacking, prompt leaking); Greshake et al. 2023,
 arXiv:2302.12173 (instructions inside documents); Liu et al. 2023, arXiv:2310.12815 (fake completion, escape, context

@@ -34,6 +34,11 @@ _JOINER = re.compile(f"(?<=[{_PLAIN}])[\u200c\u200d]|[\u200c\u200d](?=[{_PLAIN}]
 
 _SPLIT_LATIN = re.compile(rf"(?<![\w.\-*])[{_LATIN}]([.\-_*·•]|[ \u00a0])(?:[{_LATIN}]\1){{2,}}[{_LATIN}](?![\w])")
 _SPLIT_HANZI = re.compile(rf"[{IDEOGRAPH}]([.\-_*·•/|]| )(?:[{IDEOGRAPH}]\1){{2,}}[{IDEOGRAPH}]")
+_SPACED_HANZI = re.compile(rf"(?<=[{IDEOGRAPH}]) (?=[{IDEOGRAPH}])")
+_HANZI = re.compile(f"[{IDEOGRAPH}]")
+_MAX_SPACED_FRAC = (
+    0.1  # of its Chinese characters: manuals typed with spaces between words have 0.14 and more, others 0.003
+)
 _RESPELT = re.compile(r"(?<![\w$@])(?=[\w$@]*[A-Za-z])(?=[\w$@]*[013457$@])[A-Za-z013457$@]{4,}(?![\w$@])")
 _LEET = str.maketrans("0134$57@", "oieassta")
 _BASE64 = re.compile(r"[A-Za-z0-9+/]{24,}={0,2}")
@@ -58,10 +63,16 @@ def num_invisible(text: str) -> int:
 
 
 def rejoined_words(text: str) -> list[str]:
-    """List words whose letters stand apart (`i.g.n.o.r.e`), joined again; initials and the alphabet are none."""
+    """List words whose letters stand apart (`i.g.n.o.r.e`), joined again; initials and the alphabet are none.
+
+    Nor are Chinese characters with spaces between them, in a text that is typed so everywhere.
+    """
     joined = [match[0].replace(match[1], "") for match in _SPLIT_LATIN.finditer(text)]
     words = [word for word in joined if not word.isupper() and len(set(word.lower())) > 2 and not _is_row(word.lower())]
-    return words + [match[0].replace(match[1], "") for match in _SPLIT_HANZI.finditer(text)]
+    split = list(_SPLIT_HANZI.finditer(text))
+    if any(match[1] == " " for match in split) and _is_spaced(_SPLIT_HANZI.sub("", text)):
+        split = [match for match in split if match[1] != " "]
+    return words + [match[0].replace(match[1], "") for match in split]
 
 
 def respelt_words(text: str) -> list[tuple[str, str]]:
@@ -85,6 +96,10 @@ def _one_script(match: re.Match[str]) -> str:
 
 def _rejoin(match: re.Match[str]) -> str:
     return match[0].replace(match[1], "")
+
+
+def _is_spaced(text: str) -> bool:
+    return len(_SPACED_HANZI.findall(text)) > _MAX_SPACED_FRAC * len(_HANZI.findall(text))
 
 
 def _is_row(word: str) -> bool:

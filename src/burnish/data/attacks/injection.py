@@ -1,7 +1,8 @@
 """Injection: sentences that speak to the model instead of the reader, in English and Chinese.
 
 Each pattern is one move of an attack, and has a weight: a move that clean text hardly ever makes weighs 1, one that
-manuals make as well weighs less and needs another beside it. A text's score is the sum over the moves found.
+manuals make as well weighs less and needs another beside it. A text's score is the sum over the moves found within
+one stretch of it: in a long text moves far apart meet by chance.
 
 Source of the moves: Perez and Ribeiro 2022, arXiv:2211.09527; Greshake et al. 2023, arXiv:2302.12173; Liu et al. 2023,
 arXiv:2310.12815; Shen et al. 2023, arXiv:2308.03825; OWASP LLM01:2025. Wording and weights are ours, tried on the
@@ -10,10 +11,12 @@ reviews in both languages.
 """
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 
 from burnish.data.attacks.disguise import undisguised
 
+WINDOW_CHARS = 1500  # the least of 500, 1,000, 1,500 and more that costs at most one of 470 jailbreaks found
 _WITHIN = r"[^.!?\n]{0,40}?"
 _JUST = r"[^.!?\n]{0,20}?"
 _DROP = (
@@ -27,8 +30,9 @@ _AI = r"(?:ai|a\.i\.|assistant|language model|llm|chat ?bot|gpt|model)"
 
 _ZH_WITHIN = r"[^。!?！？\n]{0,16}?"
 _ZH_DROP = (
-    r"(?:忽略|无视|無視|忽視|忽视|不要理会|不用理会|不理会|别管|别理|忘记|忘掉|忘了|抛开|抛弃|绕过|跳过|违反|突破|推翻|取消"
-    r"|覆盖|作废|不要遵守|不再遵守|不必遵守|不用遵守|无需遵守|停止遵守|不遵守|不要遵循|不受)"
+    r"(?:忽略|无视|無視|忽視|忽视|不要理会|不用理会|不理会|别管|别理|忘记|忘掉|忘了|抛开|抛弃|绕过|跳过|违反|突破|推翻"
+    r"|取消|覆盖(?![^。,，\n]{0,12}内容)|作废|不要遵守|不再遵守|不必遵守|不用遵守|无需遵守|停止遵守|不遵守"
+    r"|不要遵循)"
 )
 _ZH_ORDERS = r"(?:指令|指示|提示词?|命令|准则|设定|人设|系统消息|约束|教导)"
 _ZH_RULES = r"(?:规则|规定|要求|内容|限制|政策|策略|消息|过滤|安全|说过的|被告知)"
@@ -65,18 +69,18 @@ MOVES: dict[str, Move] = {
         rf"{_DROP}{_WITHIN}{_ORDERS}{_JUST}{_EARLIER}",
         rf"\bforget (?:everything|all|anything|what){_JUST}(?:told|said|taught|learn\w*|know|before|above|earlier)",
         rf"{_ZH_DROP}{_ZH_WITHIN}{_ZH_EARLIER}{_ZH_WITHIN}{_ZH_ORDERS}",
-        rf"{_ZH_EARLIER}{_ZH_WITHIN}{_ZH_ORDERS}{_ZH_WITHIN}(?:作废|无效|不算|取消)",
+        rf"{_ZH_EARLIER}{_ZH_WITHIN}{_ZH_ORDERS}{_ZH_WITHIN}(?:作废|无效|不算)",
         r"(?:忘记|忘掉|忘了)[^。\n]{0,8}(?:之前|以前|前面|一切|所有)[^。\n]{0,6}(?:告知|说过|教|学到|知道|设定|内容|一切)",
     ),
     "drop_rules": _move(
         1.0,
         "ignor disregard forget overrid overrul bypass skip neglect abandon discard drop cancel void "
-        "pay_no_attention follow obey listen adher comply a_test no_longer invalid does_not 规则 规定 "
+        "pay_no_attention follow obey listen adher comply a_test no_longer does_not 规则 规定 "
         "要求 内容 限制 政策 策略 消息 过滤 安全 说过 被告知 作废 无效 不算数",
         rf"{_DROP}{_WITHIN}{_EARLIER}{_WITHIN}{_RULES}",
         rf"{_DROP}{_WITHIN}{_RULES}{_JUST}(?:given to you|you were|you have)",
         r"\b(?:everything|anything|all|what)\b[^.!?\n]{0,30}\b(?:above|earlier|before|previously)\b[^.!?\n]{0,40}"
-        r"\b(?:void|a test|cancel\w*|no longer|invalid|does not (?:matter|count))",
+        r"\b(?:void|a test|cancel\w*|no longer|does not (?:matter|count))",
         rf"{_ZH_DROP}{_ZH_WITHIN}{_ZH_EARLIER}{_ZH_WITHIN}{_ZH_RULES}",
         rf"{_ZH_EARLIER}{_ZH_WITHIN}(?:说过|内容|话){_ZH_WITHIN}(?:作废|无效|不算数)",
     ),
@@ -182,18 +186,35 @@ MOVES: dict[str, Move] = {
         "safety content ethical moral usage 安全 内容政策 内容过滤 道德准则 护栏",
         r"\b(?:turn(?:ed)? off|disable\w*|disabling|bypass\w*|deactivat\w+|remov\w+|overrid\w+|ignor\w+|without)\b[^.!?\n]{0,20}?"
         r"\b(?:safety|content|ethical|moral|usage) (?:filters?|polic\w+|guidelines?|guard ?rails?|protocols?|measures?|rules)",
-        r"(?:关闭|绕过|禁用|解除|取消|移除|无视|没有|不顾)[^。\n]{0,8}(?:安全(?:过滤|限制|准则|机制|策略)|内容政策|内容过滤|道德准则|护栏)",
+        r"(?:关闭|绕过|禁用|解除|取消|移除|无视|不顾)[^。\n]{0,8}(?:安全(?:过滤|限制|准则|机制|策略)|内容政策|内容过滤|道德准则|护栏)",
     ),
 }
 
 
 def injection_score(text: str) -> tuple[float, tuple[str, ...]]:
-    """Sum the weights of the moves that a text makes, disguises undone; and name the moves."""
+    """Sum the weights of the moves that stand within `WINDOW_CHARS`, disguises undone; and name them.
+
+    Of a longer text the stretch with the largest sum counts.
+    """
     plain = undisguised(text)
     folded = plain.lower()
-    found = tuple(
-        name
-        for name, move in MOVES.items()
-        if any(need in folded for need in move.needs) and move.pattern.search(plain)
+    present = {name: move for name, move in MOVES.items() if any(need in folded for need in move.needs)}
+    if len(plain) <= WINDOW_CHARS:
+        return _scored({name for name, move in present.items() if move.pattern.search(plain)})
+    places = sorted(
+        (match.start(), match.end(), name) for name, move in present.items() for match in move.pattern.finditer(plain)
     )
-    return sum(MOVES[name].weight for name in found), found
+    best = _scored(set())
+    inside, first = Counter[str](), 0
+    for _, end, name in places:
+        inside[name] += 1
+        while places[first][0] < end - WINDOW_CHARS:
+            inside[places[first][2]] -= 1
+            first += 1
+        best = max(best, _scored({name for name, number in inside.items() if number}), key=lambda scored: scored[0])
+    return best
+
+
+def _scored(found: set[str]) -> tuple[float, tuple[str, ...]]:
+    names = tuple(name for name in MOVES if name in found)
+    return sum(MOVES[name].weight for name in names), names

@@ -5,20 +5,18 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from burnish.data.augmenting.copy_methods import Method, Words, make_copies, suffix_of
 from burnish.data.augmenting.label_guard import LabelGuard
 from burnish.data.augmenting.near_copy_check import Bounds, Copy, find_fault
 from burnish.data.ledger import ledger_schema
-from burnish.data.shards import ShardWriter, kept_schema, of_split, read_tables, rejected_schema
+from burnish.data.shard_parts import Row, write_parts
+from burnish.data.shards import kept_schema, of_split, rejected_schema
 from burnish.data.text import normal_form
-from burnish.runtime import need
 
 STEP = "augment"
 HELD_OUT = ("validation", "test")
 FOLDERS = ("data", "rejected", "ledger")
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -40,25 +38,16 @@ class CopyShard:
 
     def __call__(self, shard: Path, folder: Path, advance: Callable[[float], None]) -> None:
         """Read the shard, write `data`, `rejected`, `ledger` and the counts into the folder."""
-        arrow = need("pyarrow", extra="data")
         counts = Counter[str]()
         sums = [0.0, 0.0]
-        with (
-            ShardWriter(folder / "data.parquet", kept_schema()) as kept,
-            ShardWriter(folder / "rejected.parquet", rejected_schema()) as aside,
-            ShardWriter(folder / "ledger.parquet", ledger_schema()) as ledger,
-        ):
-            for table in read_tables(shard):
-                counts["in"] += table.num_rows
-                if of_split(shard.name, HELD_OUT):
-                    kept.write(table)
-                    advance(table.num_rows)
-                    continue
-                rows, refused, decisions = self._copy_table(table.to_pylist(), counts, sums)
-                kept.write(arrow.Table.from_pylist(rows, schema=kept_schema()))
-                aside.write(arrow.Table.from_pylist(refused, schema=rejected_schema()))
-                ledger.write(arrow.Table.from_pylist(decisions, schema=ledger_schema()))
-                advance(table.num_rows)
+        counts["in"] = write_parts(
+            shard,
+            folder,
+            dict(zip(FOLDERS, (kept_schema(), rejected_schema(), ledger_schema()), strict=True)),
+            lambda rows: self._copy_table(rows, counts, sums),
+            is_left=of_split(shard.name, HELD_OUT),
+            advance=advance,
+        )
         (folder / "counts.json").write_text(json.dumps({"counts": counts, "similarity": sums}), encoding="utf-8")
 
     def _copy_table(

@@ -1,18 +1,17 @@
 """A translator behind an OpenAI-compatible endpoint: a few requests at once, tried again where that can help."""
 
-import json
 import os
 import re
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from burnish.data.readers.fetching import retry_after_s
 from burnish.errors import RecipeError
+from burnish.runtime import need
 
 _NAMES = {
     "ar": "Arabic", "de": "German", "en": "English", "es": "Spanish", "fr": "French", "hi": "Hindi", "it": "Italian",
@@ -91,24 +90,27 @@ class OpenaiEndpoint:
     def _ask(self, text: str, prompt: str) -> str | None:
         messages = [{"role": "system", "content": prompt}, {"role": "user", "content": text}]
         body = {"model": self.model, "messages": messages, "temperature": 0, "max_tokens": self.max_tokens}
+        httpx = need("httpx", extra="data")
         for attempt in range(self.num_tries):
+            asked_s = None
             try:
-                return _content(self._post(body))
-            except urllib.error.HTTPError as error:
-                with error:
-                    if error.code in _ONLY_THIS_TEXT:
-                        return None
-                    if error.code not in _AGAIN:
-                        raise RecipeError(self._refusal(error)) from error
-                    wait_s = _wait_s(attempt, error.headers.get("Retry-After"))
-            except (OSError, ValueError):  # no connection, a time-out, no JSON
-                wait_s = _wait_s(attempt, None)
+                answer = self._post(body)
+                if answer.is_success:
+                    return _content(answer.json())
+                if answer.status_code in _ONLY_THIS_TEXT:
+                    return None
+                if answer.status_code not in _AGAIN:
+                    raise RecipeError(self._refusal(answer))
+                asked_s = retry_after_s(answer.headers.get("retry-after", ""))
+            except (httpx.HTTPError, ValueError):  # no connection, a time-out, no JSON
+                pass
             if attempt + 1 < self.num_tries:
-                time.sleep(wait_s)
+                time.sleep(min(max(_FIRST_WAIT_S * 2**attempt, asked_s or 0.0), _LONGEST_WAIT_S))
         return None
 
     def _post(self, body: dict[str, Any]) -> Any:
-        headers = {"Content-Type": "application/json"}
+        """Give the answer; a redirection is one too, so that the key goes to no other address."""
+        headers = {}
         if self.api_key_env:
             key = os.environ.get(self.api_key_env)
             if not key:
@@ -116,15 +118,13 @@ class OpenaiEndpoint:
                     f"the environment variable {self.api_key_env} is not set; put the endpoint's key there"
                 )
             headers["Authorization"] = f"Bearer {key}"
-        request = urllib.request.Request(  # noqa: S310 - the scheme was checked
-            f"{self.url.rstrip('/')}/chat/completions", json.dumps(body).encode(), headers
-        )
-        with urllib.request.urlopen(request, timeout=self.timeout_s) as answer:  # noqa: S310
-            return json.load(answer)
+        address = f"{self.url.rstrip('/')}/chat/completions"
+        return need("httpx", extra="data").post(address, json=body, headers=headers, timeout=self.timeout_s)
 
-    def _refusal(self, error: urllib.error.HTTPError) -> str:
+    def _refusal(self, answer: Any) -> str:
         return (
-            f"{self.url} answered {error.code} {error.reason} for model {self.model!r}; check url, model, api_key_env"
+            f"{self.url} answered {answer.status_code} {answer.reason_phrase} for model {self.model!r}; check url, model, "
+            "api_key_env"
         )
 
 
@@ -137,10 +137,3 @@ def _content(answer: Any) -> str | None:
         raise ValueError("not a chat completion") from error
     is_whole = choice.get("finish_reason") in (None, "stop") and not text.startswith("<think>")
     return text if is_whole and text else None
-
-
-def _wait_s(attempt: int, asked: str | None) -> float:
-    wait_s: float = _FIRST_WAIT_S * 2**attempt
-    if asked is not None and asked.isdigit():
-        wait_s = max(wait_s, float(asked))
-    return min(wait_s, _LONGEST_WAIT_S)

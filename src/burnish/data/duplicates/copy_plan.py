@@ -1,7 +1,9 @@
 """Copy plan: which copies go, worked out over the whole dataset, written a file a shard for those who remove them."""
 
 import json
-from collections.abc import Callable, Mapping
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,23 @@ from burnish.errors import RecipeError
 from burnish.runtime import need
 
 _NUM_DECIMALS = 6
-Removals = Mapping[int, tuple[str, float, bool]]  # row in the shard -> partner's id, similarity, whether exact
+
+
+@dataclass(frozen=True)
+class Removals:
+    """Hold the K copies that go from one shard.
+
+    Attributes:
+        rows: (K,) in the shard, ascending.
+        partners: (K,) ids of the records that stay in their place.
+        similarities: (K,) to the partner.
+        are_exact: (K,) of exact copies; the others are near ones.
+    """
+
+    rows: NDArray[np.int64]
+    partners: Sequence[str]
+    similarities: FloatArray
+    are_exact: NDArray[np.bool_]
 
 
 def refuse_nearer(found: DatasetArtifact, min_similarity: float) -> None:
@@ -73,11 +91,11 @@ def _write(
     folder: Path, cleaned: DatasetArtifact, starts: list[int], removed: Mapping[int, Removal], ids: Mapping[int, str]
 ) -> None:
     folder.mkdir(exist_ok=True)
-    plans: list[dict[int, tuple[str, float, bool]]] = [{} for _ in starts]
+    plans: list[list[tuple[int, str, float, bool]]] = [[] for _ in starts]
     for row in sorted(removed):
-        shard = int(np.searchsorted(starts, row, side="right")) - 1
+        shard = bisect_right(starts, row) - 1
         removal = removed[row]
-        plans[shard][row - starts[shard]] = (ids[removal.partner], removal.similarity, removal.is_exact)
+        plans[shard].append((row - starts[shard], ids[removal.partner], removal.similarity, removal.is_exact))
     for path, plan in zip(shard_paths(cleaned), plans, strict=True):
         (folder / f"{path.stem}.json").write_text(json.dumps(plan), encoding="utf-8")
 
@@ -85,18 +103,22 @@ def _write(
 def read_plan(folder: Path, shard: Path) -> Removals:
     """Read what goes from one shard."""
     plan = json.loads((folder / f"{shard.stem}.json").read_text(encoding="utf-8"))
-    return {int(row): tuple(removal) for row, removal in plan.items()}
+    rows, partners, similarities, are_exact = zip(*plan, strict=True) if plan else ((), (), (), ())
+    return Removals(
+        np.array(rows, np.int64), partners, np.array(similarities, np.float64), np.array(are_exact, np.bool_)
+    )
 
 
 def copy_verdicts(removals: Removals, start: int, num_rows: int, min_similarity: float) -> list[Verdict]:
     """Judge the rows `start` to `start + num_rows` of a shard."""
-    verdicts = []
-    for rule, threshold, exactly in (("exact_copy", 1.0, True), ("near_copy", min_similarity, False)):
+    low, high = np.searchsorted(removals.rows, [start, start + num_rows])
+    are_exact, verdicts = removals.are_exact[low:high], []
+    for rule, threshold, mine in (("exact_copy", 1.0, are_exact), ("near_copy", min_similarity, ~are_exact)):
         values: FloatArray = np.full(num_rows, np.nan)
         partners: list[str | None] = [None] * num_rows
-        for row, (partner, similarity, is_exact) in removals.items():
-            if is_exact is exactly and start <= row < start + num_rows:
-                values[row - start], partners[row - start] = similarity, partner
+        for place in (low + np.flatnonzero(mine)).tolist():
+            row = int(removals.rows[place]) - start
+            values[row], partners[row] = removals.similarities[place], removals.partners[place]
         verdicts.append(Verdict(rule, values, threshold, ~np.isnan(values), partners))
     return verdicts
 

@@ -13,13 +13,13 @@ from burnish.data.graphs.knowledge_text import Mode, OwnRecords, tell
 from burnish.data.graphs.linking import Link, LinkConfig, Linker, linker_of
 from burnish.data.graphs.relevance import Chosen, choose_facts, language_of
 from burnish.data.ledger import ledger_schema
-from burnish.data.shards import ShardWriter, Split, kept_schema, of_split, read_tables
+from burnish.data.shard_parts import Row, write_parts
+from burnish.data.shards import Split, kept_schema, of_split
 from burnish.runtime import need
 
 STEP = "knowledge"
 FOLDERS = ("data", "ledger", "links")
 _SPLITS: tuple[Split, ...] = ("train", "validation", "test")
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -38,23 +38,15 @@ class KnowledgeShard:
 
     def __call__(self, shard: Path, folder: Path, advance: Callable[[float], None]) -> None:
         """Read the shard, write `data`, `ledger`, `links` and the counts into the folder."""
-        arrow = need("pyarrow", extra="data")
         counts, told = Counter[str](), Counter[str]()
-        is_left = of_split(shard.name, _SPLITS) and not of_split(shard.name, self.splits)
-        with (
-            ShardWriter(folder / "data.parquet", kept_schema()) as data,
-            ShardWriter(folder / "ledger.parquet", ledger_schema()) as ledger,
-            ShardWriter(folder / "links.parquet", links_schema()) as linked,
-        ):
-            for table in read_tables(shard):
-                if is_left:
-                    data.write(table)
-                else:
-                    rows, decisions, links = self._tell_table(table.to_pylist(), counts, told)
-                    data.write(arrow.Table.from_pylist(rows, schema=kept_schema()))
-                    ledger.write(arrow.Table.from_pylist(decisions, schema=ledger_schema()))
-                    linked.write(arrow.Table.from_pylist(links, schema=links_schema()))
-                advance(table.num_rows)
+        write_parts(
+            shard,
+            folder,
+            dict(zip(FOLDERS, (kept_schema(), ledger_schema(), links_schema()), strict=True)),
+            lambda rows: self._tell_table(rows, counts, told),
+            is_left=of_split(shard.name, _SPLITS) and not of_split(shard.name, self.splits),
+            advance=advance,
+        )
         (folder / "counts.json").write_text(json.dumps({"counts": counts, "facts": told}), encoding="utf-8")
 
     def _tell_table(

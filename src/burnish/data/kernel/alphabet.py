@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from burnish.data.repairs.repair import INVALID_CLASS, SPACE_CLASS
 from burnish.data.repairs.repair_hanzi import common_hanzi
-from burnish.data.repairs.repair_signs import LONE_LATIN, latin_signs
+from burnish.data.repairs.repair_mojibake import latin_signs
+from burnish.data.repairs.repair_signs import LONE_LATIN
 
 # Kinds of characters.
 SPACE, NEWLINE, LOWER, UPPER, LETTER, DIGIT, IDEOGRAPH, KANA, HANGUL, PUNCTUATION, SYMBOL, APOSTROPHE = range(12)
@@ -23,7 +24,7 @@ NUM_KINDS = 15
 
 # Marks of a character, as bits. LATIN_SIGN: of damage beside any character that is not ASCII; LONE_SIGN: anywhere.
 # IN_CONTEXT: sound or not, by what stands beside it.
-COMMON_HANZI, LATIN_SIGN, LONE_SIGN, NOT_NFC, CYRILLIC, LINE_END, BULLET, IN_CONTEXT = (1 << bit for bit in range(8))
+COMMON_HANZI, LATIN_SIGN, LONE_SIGN, NOT_NFC, LINE_END, BULLET, IN_CONTEXT = (1 << bit for bit in range(7))
 
 SIZE = 0x10000
 _INVALID = re.compile(f"[{INVALID_CLASS}]")
@@ -49,10 +50,9 @@ def tables() -> tuple[NDArray[np.uint8], NDArray[np.uint16], NDArray[np.uint8]]:
         *((character, COMMON_HANZI) for character in common_hanzi()),
         *((character, LATIN_SIGN) for character in latin_signs()),
         *((character, LONE_SIGN) for character in f"{LONE_LATIN}\x85"),  # U+0085 is a new line, or Windows' ellipsis
-        *((chr(code), CYRILLIC) for code in range(0x400, 0x530)),
         *((character, LINE_END) for character in _LINE_ENDS),
         *((character, BULLET) for character in _BULLETS),
-        *((chr(code), IN_CONTEXT) for code in (0x200C, 0x200D, *range(0xFE00, 0xFE10))),
+        *((chr(code), IN_CONTEXT) for code in (0x200C, 0x200D)),
     ):
         marks[ord(character)] |= bit
     return kinds, folds, marks

@@ -10,7 +10,7 @@ import numpy as np
 
 from burnish.data.kernel.alphabet import (
     APOSTROPHE,
-    CYRILLIC,
+    COMMON_HANZI,
     DIGIT,
     HANGUL,
     IDEOGRAPH,
@@ -29,9 +29,7 @@ from burnish.data.kernel.decode import astral_kind, decode
 from burnish.data.kernel.jit import compiled
 
 # Slots of `counts`: the kinds of characters have their own numbers, then:
-NUM_CHARS, NUM_VISIBLE, NUM_LATIN, NUM_CYRILLIC, NUM_COMMON, NUM_PAIRS, NUM_HASHES, NUM_COUNTS = range(
-    NUM_KINDS, NUM_KINDS + 8
-)
+NUM_CHARS, NUM_VISIBLE, NUM_LATIN, NUM_COMMON, NUM_PAIRS, NUM_HASHES, NUM_COUNTS = range(NUM_KINDS, NUM_KINDS + 7)
 
 # Bits of `traits`, one number a word.
 HAS_LETTER, HAS_DIGIT, IS_MIXED, IS_CJK, IS_LATIN = 1, 2, 4, 8, 16
@@ -103,8 +101,6 @@ def tokenise(data: Any, start: int, end: int, alphabet: Any, room: Any, counts: 
                     num_latin += 1
                     if 97 <= fold <= 122:
                         letter = fold - 96
-                elif code < SIZE and marks[code] & CYRILLIC:
-                    counts[NUM_CYRILLIC] += 1
                 if (before == DIGIT or (before == LOWER and kind == UPPER)) and size > 0:
                     trait |= IS_MIXED
             word_hash = (word_hash ^ np.uint64(fold)) * _PRIME
@@ -120,7 +116,7 @@ def tokenise(data: Any, start: int, end: int, alphabet: Any, room: Any, counts: 
                 hashes[num_words] = (_BASIS ^ np.uint64(fold)) * _PRIME
                 sizes[num_words], traits[num_words] = 1, IS_CJK | HAS_LETTER
                 num_words += 1
-                if code < SIZE and marks[code] & 1:
+                if code < SIZE and marks[code] & COMMON_HANZI:
                     counts[NUM_COMMON] += 1
             elif kind == SYMBOL:
                 symbols = (symbols ^ np.uint64(fold + 0x200000 * num_words)) * _PRIME

@@ -78,6 +78,8 @@ class _Elements:
             except json.JSONDecodeError as error:
                 if self._is_over or not self._is_cut(error):
                     raise _broken(error.msg) from error
+            except ValueError as error:  # Python reads no integer of more than 4,300 digits
+                raise _broken("an integer is too long") from error
             else:
                 rest = len(self._text) - end
                 if rest > _LONGEST_TOKEN or (rest and self._text[end] in _DELIMITERS) or self._is_over:

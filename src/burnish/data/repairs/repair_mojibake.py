@@ -13,7 +13,7 @@ included, more than nine in ten are among them; of GBK mojibake about three in t
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -61,13 +61,26 @@ def _fix_utf8_as_latin(text: str) -> str:
     forms stay as they are.
     """
     ftfy, badness = need("ftfy", extra="data"), need("ftfy.badness", extra="data")
-    if not badness.is_bad(text):
+    if _latin_sign().search(text) is None or not badness.is_bad(text):
         return text
     fixed: str = ftfy.fix_encoding(text)
     if badness.is_bad(fixed):
         lines = fixed.split("\n")
         fixed = "\n".join(ftfy.fix_encoding(line) if badness.is_bad(line) else line for line in lines)
     return fixed
+
+
+def latin_signs() -> Iterable[str]:
+    """List ftfy's characters of damage but punctuation that Chinese has too; each rule of its needs one of these."""
+    badness = need("ftfy.badness", extra="data")
+    classes = "".join(ranges for name, ranges in badness.MOJIBAKE_CATEGORIES.items() if name != "common")
+    every = "".join(map(chr, range(0x80, 0x10000)))
+    return set(re.findall(f"[{classes}\u00a1-\u00ff]", every)) - set("‘’“”•…—–·´")
+
+
+@lru_cache(maxsize=1)
+def _latin_sign() -> re.Pattern[str]:
+    return re.compile(f"[{re.escape(''.join(sorted(latin_signs())))}]")
 
 
 def _fix_gbk_as_latin(text: str) -> str:

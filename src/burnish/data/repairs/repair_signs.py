@@ -12,6 +12,7 @@ from typing import Any
 
 from burnish.data.repairs.repair import INVALID_CLASS, JOINER_CLASS, SPACE_CLASS
 from burnish.data.repairs.repair_hanzi import LOST, common_hanzi, gbk_signs
+from burnish.data.repairs.repair_mojibake import latin_signs
 from burnish.runtime import need
 
 NUM_CODE_POINTS = 0x110000
@@ -82,11 +83,3 @@ def _composing() -> Iterable[str]:
         elif mapping and not mapping.startswith("<"):
             yield from (chr(int(part, 16)) for part in mapping.split()[1:])
     yield from map(chr, (*range(0x1161, 0x1176), *range(0x11A8, 0x11C3)))  # vowels and finals that Hangul takes in
-
-
-def latin_signs() -> Iterable[str]:
-    """List ftfy's characters of damage but punctuation that Chinese has too; each rule of its needs one of these."""
-    badness = need("ftfy.badness", extra="data")
-    classes = "".join(ranges for name, ranges in badness.MOJIBAKE_CATEGORIES.items() if name != "common")
-    every = "".join(map(chr, range(0x80, 0x10000)))
-    return set(re.findall(f"[{classes}\u00a1-\u00ff]", every)) - set("‘’“”•…—–·´")
