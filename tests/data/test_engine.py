@@ -139,6 +139,25 @@ def test_workers_end_when_their_parent_is_killed(tmp_path: Path, shards: list[Pa
     wait_for(lambda: [] if any(map(is_running, workers)) else [1], timeout_s=10)
 
 
+def test_ctrl_c_ends_workers_without_a_word(tmp_path: Path, shards: list[Path], log: Path) -> None:
+    (tmp_path / "parent.py").write_text(_PARENT, encoding="utf-8")
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    parent = subprocess.Popen(
+        [sys.executable, str(tmp_path / "parent.py"), str(tmp_path)],
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,  # a terminal's Ctrl-C goes to every process of the group
+    )
+    workers = wait_for(lambda: pids(log) if len(pids(log)) == 2 else [])
+    os.killpg(parent.pid, signal.SIGINT)
+    said = parent.communicate(timeout=30)[1]
+    assert parent.returncode != 0
+    assert said.count("Traceback") == 1, said  # the parent's own, which the command line turns into a word
+    assert "KeyboardInterrupt" in said
+    wait_for(lambda: [] if any(map(is_running, workers)) else [1], timeout_s=10)
+
+
 def wait_for(condition: Callable[[], list[int]], timeout_s: float = 60) -> list[int]:
     end_s = time.monotonic() + timeout_s
     while time.monotonic() < end_s:
