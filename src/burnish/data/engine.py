@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Protocol, assert_never
 
@@ -144,9 +144,10 @@ def _workers(engine: Local, todo: Sequence[Path], counts: dict[Path, int]) -> in
 
 def _in_processes(tasks: Sequence[tuple[ShardWork, Path, Path]], workers: int) -> Iterator[Path]:
     context = get_context("spawn")
+    others = set(active_children())
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_die_with, initargs=(os.getpid(),)) as pool:
         try:
-            signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT,))  # workers inherit it, until `_die_with`
+            signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT,))  # workers inherit it: Ctrl-C is the parent's
             try:
                 running = {pool.submit(do_shard, *task): task[1] for task in tasks}
             finally:
@@ -154,6 +155,10 @@ def _in_processes(tasks: Sequence[tuple[ShardWork, Path, Path]], workers: int) -
             for future in as_completed(running):
                 future.result()
                 yield running[future]
+        except KeyboardInterrupt:
+            for worker in set(active_children()) - others:
+                worker.terminate()  # what they are at is done again; what is finished is kept
+            raise
         except BrokenProcessPool as error:
             raise BurnishError(
                 "a worker process died, most likely for want of memory; finished shards are kept, and the same "
@@ -164,9 +169,7 @@ def _in_processes(tasks: Sequence[tuple[ShardWork, Path, Path]], workers: int) -
 
 
 def _die_with(parent: int) -> None:
-    """End this worker on Ctrl-C, of which the parent tells, and when its parent is gone: killed, it tells nobody."""
-    signal.signal(signal.SIGINT, lambda *_: os._exit(1))
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT,))
+    """End this worker when its parent is gone: a parent killed by force tells nobody."""
 
     def watch() -> None:
         while os.getppid() == parent:
