@@ -23,5 +23,9 @@ class ArtifactError(BurnishError):
     """Refuse an artifact that is missing, incomplete, corrupt or altered."""
 
 
+class Diverged(BurnishError):
+    """Stop a training whose loss or gradient is no finite number any more."""
+
+
 class MissingExtra(BurnishError):
     """Name the optional extra that must be installed before this room can be entered."""

@@ -132,6 +132,7 @@ def test_a_byte_model_learns_and_its_curve_follows_from_the_seeds(run: Run, plan
     other = run(train_curve, start, planted, planted, config=replace(config, seed=1)).read_json(CURVE)
     assert other[0] == curve[0]
     assert other[-1] != curve[-1]
+    assert reading.manifest.payload_digest  # read now: its folder is made anew
     run.store.set_aside(reading.digest)
     assert run(train_curve, start, planted, planted, config=config).read_json(CURVE) == curve
 

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_chain import Collect, Fit, Gradient, Normal, Page, SmallRecipe
 
-from burnish.cli.recipes import DEFAULT_PROFILE, compose_recipe, resolved
+from burnish.cli.recipes import DEFAULT_PROFILE, compose_recipe
 from burnish.errors import RecipeError
-from burnish.runtime.recipes import fill
+from burnish.runtime.recipes import fill, resolved
 
 RECIPE = """
 seed: 3

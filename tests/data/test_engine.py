@@ -115,6 +115,7 @@ def test_a_caller_that_is_killed_while_it_empties_the_folders_loses_nothing(
 
 
 _PARENT = """
+import signal
 import sys
 from pathlib import Path
 from real_slice import workdir
@@ -122,6 +123,7 @@ from shard_work import WaitForever
 from burnish.data.engine import Local, run_shards
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background command would ignore it
     folder = Path(sys.argv[1])
     shards = sorted((folder / "in").iterdir())
     list(run_shards(workdir(folder / "work"), shards, WaitForever(folder / "log"), step="s", engine=Local(2)))

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from burnish.errors import RecipeError
-from burnish.learn import loop
 from burnish.learn.fgsm import Fgsm, Form, attack, backward, move
-from burnish.learn.loop import LoopConfig, fit, mean_attacked_loss, mean_loss
+from burnish.learn.loop import LoopConfig, fit
 from burnish.learn.packing import IGNORED, Row, Sample, pack, pack_once
+from burnish.learn.task import TokenTask, mean_attacked_loss, mean_loss
 from burnish.nn.chat import ChatFormat, LabelTask
 from burnish.nn.forward import logits_at
 from burnish.nn.weights import open_model, open_tokenizer
@@ -150,7 +150,7 @@ def trained(
     samples = samples_of(ChatFormat(open_tokenizer(tiny_model)))
     torch.manual_seed(0)
     config = LoopConfig(num_steps=num_steps, row_tokens=256, learning_rate=3e-3)
-    fit(model, pack(samples, row_tokens=256, seed=0), [], config, workdir(folder), adversarial)
+    fit(model, pack(samples, row_tokens=256, seed=0), [], TokenTask(adversarial), config, workdir(folder))
     return model
 
 
@@ -190,9 +190,9 @@ def test_the_log_holds_both_losses_and_accumulated_rows_weigh_tokens_alike(tiny_
     for row_tokens in (4096, 128):
         model = open_model(tiny_model, precision="fp32")
         rows = pack_once(samples_of(ChatFormat(open_tokenizer(tiny_model))), row_tokens=row_tokens)
-        trainable = dict(model.named_parameters())
-        optimizer = torch.optim.SGD(trainable.values(), lr=0.0)
-        found.append(loop._step(model, trainable, optimizer, rows, 0.0, 1e9, Fgsm(0.05)))
+        measured = TokenTask(Fgsm(0.05)).backward(model, rows, 1.0)
+        gradients = [p.grad for p in model.parameters() if p.grad is not None]
+        found.append(measured | {"grad_norm": float(torch.nn.utils.get_total_norm(gradients))})
     whole, parts = found
     assert parts == pytest.approx(whole, rel=1e-3)
     assert whole["adversarial_loss_nats"] > whole["loss_nats"]

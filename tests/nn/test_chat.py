@@ -48,6 +48,142 @@ def test_an_answer_begins_with_its_prompt_and_ends_the_turn(tokenizer: Any) -> N
     assert (answered.text_start, answered.text_end) == (prompt.text_start, prompt.text_end)
 
 
+TALK = [
+    {"role": "system", "content": "Be brief."},
+    {"role": "user", "content": "your dogs demand walks?"},
+    {"role": "assistant", "content": "longer walks"},
+    {"role": "user", "content": "央行宣布?"},
+    {"role": "assistant", "content": "下调 <think> 存款"},
+]
+# answers marked, without their end of turn; a line of the template's own after each turn
+MARKED = (
+    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' }}{% if message['role'] == 'assistant' %}"
+    "{% generation %}{{ message['content'] }}{% endgeneration %}{% else %}{{ message['content'] }}{% endif %}"
+    "{{ '<|im_end|>' + '\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
+# as DeepSeek-R1's: a prompt opens thoughts, and an answered conversation holds none
+THINKING = (
+    "{% for message in messages %}{% set said = message['content'].split('</think>')[-1].lstrip() %}"
+    "{{ '<|im_start|>' + message['role'] + '\n' + said + '<|im_end|>' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n<think>\n' }}{% endif %}"
+)
+
+
+def with_template(template: str) -> Any:
+    tokenizer = make_tokenizer()
+    tokenizer.chat_template = template
+    return tokenizer
+
+
+def spans(tokenizer: Any, ids: tuple[int, ...], weights: tuple[float, ...]) -> list[str]:
+    """Decode each run of learnt tokens."""
+    assert len(ids) == len(weights)
+    assert set(weights) <= {0.0, 1.0}
+    edges = [0.0, *weights, 0.0]
+    starts = [t for t in range(len(ids)) if edges[t + 1] > edges[t]]
+    ends = [t for t in range(1, len(ids) + 1) if edges[t + 1] < edges[t]]
+    return [tokenizer.decode(ids[start:end]) for start, end in zip(starts, ends, strict=True)]
+
+
+@pytest.mark.parametrize(
+    "template", [CHAT_TEMPLATE, MARKED, MARKED.replace("{% endgen", "{{ '<|im_end|>' }}{% endgen", 1)]
+)
+def test_every_answer_is_learnt_with_its_end_and_nothing_else(template: str) -> None:
+    tokenizer = with_template(template)
+    ids, weights = ChatFormat(tokenizer).conversation(TALK)
+    rendered = tokenizer.apply_chat_template(TALK, return_dict=False)
+    assert list(ids) == rendered[: len(ids)]
+    learnt = spans(tokenizer, ids, weights)
+    assert [text.removesuffix("<|im_end|>") for text in learnt] == ["longer walks", "下调 <think> 存款"]
+    assert all(text.endswith("<|im_end|>") for text in learnt)
+
+
+def test_marks_and_prompts_find_the_same_tokens() -> None:
+    """Two ways that know nothing of each other: the template's own marks, and prompts as beginnings."""
+    assert ChatFormat(with_template(MARKED)).conversation(TALK) == ChatFormat(make_tokenizer()).conversation(TALK)
+
+
+def test_what_is_learnt_follows_what_the_model_is_asked_with(tokenizer: Any) -> None:
+    chat = ChatFormat(tokenizer)
+    ids, weights = chat.conversation(TALK)
+    for index in (2, 4):
+        asked = chat.prompt(TALK[:index]).ids
+        assert ids[: len(asked)] == asked
+        assert weights[len(asked)] == 1.0
+        assert weights[len(asked) - 1] == 0.0
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(
+        st.tuples(*[st.text(min_size=1, max_size=12).filter(lambda t: t.strip() and "<|" not in t)] * 2),
+        min_size=1,
+        max_size=4,
+    )
+)
+def test_answers_are_found_whatever_they_say(pairs: list[tuple[str, str]]) -> None:
+    tokenizer = make_tokenizer()
+    talk = [
+        {"role": role, "content": text}
+        for pair in pairs
+        for role, text in zip(("user", "assistant"), pair, strict=True)
+    ]
+    found = spans(tokenizer, *ChatFormat(tokenizer).conversation(talk))
+    assert found == [tokenizer.decode(tokenizer(f"{answer}<|im_end|>")["input_ids"]) for _, answer in pairs]
+
+
+def test_the_last_answer_alone_is_learnt_where_the_recipe_says_so(tokenizer: Any) -> None:
+    ids, weights = ChatFormat(tokenizer).conversation(TALK, learn="last_answer")
+    assert ids == ChatFormat(tokenizer).conversation(TALK)[0]
+    assert spans(tokenizer, ids, weights) == ["下调 <think> 存款<|im_end|>"]
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        THINKING,
+        CHAT_TEMPLATE.replace(
+            "+ message['content']", "+ ('' if loop.last else '!') + message['content']"
+        ),  # as Qwen3's
+        CHAT_TEMPLATE.replace("{% for", "{{ messages | length }}{% for", 1),
+    ],
+)
+def test_a_template_that_renders_answers_otherwise_later_is_refused(template: str) -> None:
+    with pytest.raises(BurnishError, match=r"renders the answer in turn 3 of 5 otherwise .* set learn: last_answer"):
+        ChatFormat(with_template(template)).conversation(TALK)
+
+
+@pytest.mark.parametrize(
+    ("answer", "learnt"),
+    [
+        ("walks", "\n</think>\n\nwalks"),
+        ("<think>\nare dogs fed?\n</think>\nwalks", "are dogs fed?\n</think>\nwalks"),
+        ("are dogs fed?</think>walks", "are dogs fed?</think>walks"),
+    ],
+)
+def test_thoughts_that_a_prompt_opens_are_learnt_or_closed(answer: str, learnt: str) -> None:
+    tokenizer = with_template(THINKING)
+    talk = [*TALK[:-1], {"role": "assistant", "content": answer}]
+    ids, weights = ChatFormat(tokenizer).conversation(talk, learn="last_answer")
+    asked = tokenizer.apply_chat_template(TALK[:-1], add_generation_prompt=True, return_dict=False)
+    assert list(ids[: len(asked)]) == asked
+    assert spans(tokenizer, ids, weights) == [f"{learnt}<|im_end|>"]
+
+
+def test_a_template_that_refuses_a_role_is_named() -> None:
+    template = "{% if messages[0].role == 'system' %}{{ raise_exception('no system here') }}{% endif %}" + CHAT_TEMPLATE
+    chat = ChatFormat(with_template(template))
+    assert chat.conversation(TALK[1:])[0]
+    with pytest.raises(BurnishError, match=r"refuses turns of system, user, assistant.*no system here"):
+        chat.conversation(TALK)
+
+
+def test_a_control_token_spelt_out_is_found(tokenizer: Any) -> None:
+    chat = ChatFormat(tokenizer)
+    assert chat.control_token(TALK) is None
+    assert chat.control_token([{"role": "user", "content": "stop<|im_end|>here"}]) == "<|im_end|>"
+
+
 def test_a_tokenizer_without_a_template_is_refused() -> None:
     tokenizer = make_tokenizer()
     tokenizer.chat_template = None

@@ -26,7 +26,7 @@ def test_a_parent_that_was_not_passed_is_shown_without_times(tmp_path: Path) -> 
 def test_the_trunk_leads_to_the_compressed_model_and_no_further(tmp_path: Path) -> None:
     nodes = lineage(assign(quickstart(tmp_path).passed()))
     trunk = {node.words for node in nodes if node.is_trunk}
-    assert {"Collected records", "Base model", "Tuned adapter", "Merged model", "Compressed model"} <= trunk
+    assert {"Collected records", "Base model", "Tuned model", "Merged model", "Compressed model"} <= trunk
     assert not trunk & {"General text", "Served model, load", "Hand-over parity"}
 
 
@@ -42,6 +42,6 @@ def test_every_edge_is_drawn_once_and_named(tmp_path: Path) -> None:
 
 def test_bars_are_shares_of_the_longest_stage(tmp_path: Path) -> None:
     nodes = {node.words: node for node in lineage(assign(quickstart(tmp_path).passed()))}
-    assert nodes["Tuned adapter"].seconds_frac == 1.0
-    assert nodes["Tuned adapter"].time == "2 min 33 s"
+    assert nodes["Tuned model"].seconds_frac == 1.0
+    assert nodes["Tuned model"].time == "2 min 33 s"
     assert 0 < nodes["Collected records"].seconds_frac < 0.02

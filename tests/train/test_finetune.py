@@ -4,6 +4,7 @@ import json
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,18 +12,20 @@ from peft import PeftModel
 
 from burnish.artifacts import DatasetArtifact, ModelArtifact
 from burnish.errors import BurnishError, RecipeError
-from burnish.learn import loop
+from burnish.learn.clipping import FixedNorm
 from burnish.learn.fgsm import Fgsm
 from burnish.learn.loop import LoopConfig
 from burnish.learn.packing import Sample, pack_once
+from burnish.learn.task import TokenTask
 from burnish.nn.chat import ChatFormat, LabelTask
 from burnish.nn.weights import device, open_model, open_tokenizer, quiet_transformers
 from burnish.runtime import Run
 from burnish.runtime.events import Event, Warned
 from burnish.runtime.recipes import fill
 from burnish.train.base import BaseConfig, LocalModel, take_base
-from burnish.train.finetune import FinetuneConfig, Lora, finetune
+from burnish.train.finetune import FinetuneConfig, finetune
 from burnish.train.merge import MergeConfig, merge
+from burnish.train.methods import Lora
 from conftest import HEADLINES, make_model, read_lines, sealed_records
 
 TASK = LabelTask("Which?", ("serious", "sarcastic"))
@@ -32,7 +35,7 @@ CONFIG = FinetuneConfig(
     loop=LoopConfig(num_steps=8, row_tokens=512, learning_rate=0.02, snapshot_every_steps=2, validate_every_steps=4),
     precision="fp32",
 )
-WITH_DROPOUT = replace(CONFIG.method, dropout=0.2)
+WITH_DROPOUT = Lora(rank=4, alpha=8, dropout=0.2)
 
 
 def test_it_learns_and_leaves_its_curve(run: Run, base: ModelArtifact, headlines: DatasetArtifact) -> None:
@@ -53,6 +56,7 @@ def test_it_learns_and_leaves_its_curve(run: Run, base: ModelArtifact, headlines
 
 def test_same_seed_same_bytes(run: Run, base: ModelArtifact, headlines: DatasetArtifact) -> None:
     first = run(finetune, base, headlines, config=CONFIG)
+    assert first.manifest.payload_digest  # read now: its folder is made anew
     run.store.set_aside(first.digest)
     again = run(finetune, base, headlines, config=CONFIG)
     assert again.manifest.payload_digest == first.manifest.payload_digest
@@ -76,16 +80,17 @@ def test_a_killed_run_resumes_to_the_same_bits(
     # dropout, so that the RNG must be restored too
     config = replace(CONFIG, method=WITH_DROPOUT, adversarial=adversarial)
     whole = run(finetune, base, headlines, config=config)
+    assert whole.manifest.payload_digest  # read now: its folder is made anew
     run.store.set_aside(whole.digest)
-    step, taken = loop._step, []
+    step, taken = TokenTask.backward, []
 
-    def dies_at_the_sixth(*arguments: object) -> dict[str, float]:
+    def dies_at_the_sixth(*arguments: Any) -> dict[str, float]:
         taken.append(1)
         if len(taken) == 6:
             raise Killed
-        return step(*arguments)  # type: ignore[arg-type]
+        return step(*arguments)
 
-    monkeypatch.setattr(loop, "_step", dies_at_the_sixth)
+    monkeypatch.setattr(TokenTask, "backward", dies_at_the_sixth)
     with pytest.raises(Killed):
         run(finetune, base, headlines, config=config)
     monkeypatch.undo()
@@ -105,9 +110,9 @@ def test_gradients_of_accumulated_rows_weigh_tokens_alike(tiny_model: Path) -> N
     for row_tokens in (10_000, max(map(len, examples))):
         model = open_model(tiny_model, precision="fp32")
         rows = pack_once(samples, row_tokens=row_tokens)
-        trainable = dict(model.named_parameters())
-        optimizer = torch.optim.SGD(trainable.values(), lr=0.0)
-        found.append((len(rows), *loop._step(model, trainable, optimizer, rows, 0.0, 1e9).values()))
+        measured = TokenTask().backward(model, rows, 1.0)
+        gradients = [p.grad for p in model.parameters() if p.grad is not None]
+        found.append((len(rows), measured["loss_nats"], float(torch.nn.utils.get_total_norm(gradients))))
     (one, loss, norm), (many, loss_of_many, norm_of_many) = found
     assert one == 1 < many
     assert loss_of_many == pytest.approx(loss, rel=1e-5)
@@ -148,15 +153,15 @@ def test_a_label_outside_the_task_is_refused(run: Run, base: ModelArtifact) -> N
 def test_records_without_a_label_are_left_out(run: Run, base: ModelArtifact) -> None:
     rows = [{"id": f"h{i}", "text": text, "label": label} for i, (text, label) in enumerate(HEADLINES)]
     data = sealed_records(run, {"train": [*rows, {"id": "x", "text": "no label", "label": None}], "validation": rows})
-    assert run(finetune, base, data, config=CONFIG).measurement("labelled_records").value == len(HEADLINES)
+    assert run(finetune, base, data, config=CONFIG).measurement("train_records").value == len(HEADLINES)
     bare = [{"id": "x", "text": "no label", "label": None}]
     with pytest.raises(BurnishError, match=r"no record in split 'train' .* has a label"):
         run(finetune, base, sealed_records(run, {"train": bare, "validation": rows}), config=CONFIG)
 
 
 def test_a_loss_that_breaks_stops_with_a_remedy(run: Run, base: ModelArtifact, headlines: DatasetArtifact) -> None:
-    config = replace(CONFIG, loop=replace(CONFIG.loop, learning_rate=1e30, max_grad_norm=1e30))
-    with pytest.raises(BurnishError, match=r"training broke at step .* lower learning_rate"):
+    config = replace(CONFIG, loop=replace(CONFIG.loop, learning_rate=1e30, clipping=FixedNorm(1e30)))
+    with pytest.raises(BurnishError, match=r"training broke at step .* Lower learning_rate"):
         run(finetune, base, headlines, config=config)
 
 

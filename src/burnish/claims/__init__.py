@@ -8,6 +8,26 @@ if TYPE_CHECKING:
 
 def all_claims() -> "tuple[Claim, ...]":
     """Give every claim that can be measured, in the order of the feature table."""
-    from burnish.claims import d1_valid_share, d3_domain_f1, d11_gate
+    from burnish.claims import (
+        a1_sparse_attention,
+        d1_valid_share,
+        d3_domain_f1,
+        d11_gate,
+        m2_methods,
+        m3_multitask,
+        t1_precision,
+        t6_clipping,
+        t7_memory,
+    )
 
-    return d1_valid_share.CLAIM, d3_domain_f1.CLAIM, d11_gate.CLAIM
+    return (
+        d1_valid_share.CLAIM,
+        d3_domain_f1.CLAIM,
+        d11_gate.CLAIM,
+        m2_methods.CLAIM,
+        m3_multitask.CLAIM,
+        a1_sparse_attention.CLAIM,
+        t1_precision.CLAIM,
+        t6_clipping.CLAIM,
+        t7_memory.CLAIM,
+    )

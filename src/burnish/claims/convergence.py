@@ -20,9 +20,10 @@ from burnish.artifacts import DatasetArtifact, Draft, Measurement, ModelArtifact
 from burnish.claims.gate_set import HELD_OUT
 from burnish.data.records import read_kept
 from burnish.errors import BurnishError, RecipeError
-from burnish.learn.loop import LoopConfig, fit, mean_loss
+from burnish.learn.loop import LoopConfig, fit
 from burnish.learn.packing import IGNORED, Row
 from burnish.learn.schedules import WarmupCosine
+from burnish.learn.task import TokenTask, mean_loss
 from burnish.nn.weights import open_model, save_model
 from burnish.runtime import Workdir, need
 
@@ -84,8 +85,8 @@ def train_byte_model(out: Workdir, data: DatasetArtifact, *, config: ByteModelCo
         RecipeError: the dataset has too few bytes for so many steps.
     """
     model = _model(config)
-    with _one_core():
-        fitted = fit(model, _rows_for(data, config.loop, config.seed), (), config.loop, out)
+    with one_core():
+        fitted = fit(model, _rows_for(data, config.loop, config.seed), (), TokenTask(), config.loop, out)
     save_model(model, out.payload)
     loss = Measurement(
         "train_loss_nats", fitted.last("loss_nats"), "nats", config.loop.num_steps, how="a byte, at the last step"
@@ -104,9 +105,9 @@ def train_curve(
     rows = _rows_for(data, config.loop, config.seed)
     validation = list(rows_of(read_held_out(held_out), config.loop.row_tokens, 0))[: config.validation_rows]
     model = open_model(start.payload, precision="fp32")
-    with _one_core():
+    with one_core():
         first = mean_loss(model, validation)
-        fitted = fit(model, rows, validation, config.loop, out)
+        fitted = fit(model, rows, validation, TokenTask(), config.loop, out)
     curve = [[0, first]]
     curve += [[row["step"], row["validation_loss_nats"]] for row in fitted.log if "validation_loss_nats" in row]
     (out / CURVE).write_text(json.dumps(curve) + "\n", encoding="ascii")
@@ -183,7 +184,7 @@ def _rows_for(data: DatasetArtifact, loop: LoopConfig, seed: int) -> Iterator[Ro
 
 
 @contextmanager
-def _one_core() -> Iterator[None]:
+def one_core() -> Iterator[None]:
     """Train on one core: so small a model is faster there than on several that wait for each other."""
     torch = need("torch", extra="train")
     num_threads = torch.get_num_threads()

@@ -8,30 +8,19 @@ from burnish.cli.data_sample import sample
 from burnish.cli.data_why import why
 from burnish.cli.doors import door
 from burnish.cli.run import Order, order_options, run_recipe
-from burnish.cli.teaching import Teaching
+from burnish.cli.teaching import Chapter, Teaching
 
 
-class _Chapter(click.Group):
-    """A group whose help ends with the way through its commands."""
-
-    def list_commands(self, _ctx: click.Context) -> list[str]:
-        """Name the commands in the order in which they are used."""
-        return list(self.commands)
-
-    def format_epilog(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the usual way."""
-        steps = (
-            ("burnish data run recipe.yaml", "sources in, a gated dataset and its report out"),
-            ("burnish report --open", "the page: flow, rules, samples, copies, lengths"),
-            ("burnish data sample --rule near_copy", "some of what a rule removed"),
-            ("burnish data why d0000003", "the whole way of one record"),
-            ("burnish data export --to train.jsonl", "what was kept, for any trainer"),
-        )
-        with formatter.section("Examples, in the usual order"):
-            formatter.write_dl(list(steps), col_max=44)
-
-
-@click.group(cls=_Chapter)
+@click.group(
+    cls=Chapter,
+    steps=(
+        ("burnish data run recipe.yaml", "sources in, a gated dataset and its report out"),
+        ("burnish report --open", "the page: flow, rules, samples, copies, lengths"),
+        ("burnish data sample --rule near_copy", "some of what a rule removed"),
+        ("burnish data why d0000003", "the whole way of one record"),
+        ("burnish data export --to train.jsonl", "what was kept, for any trainer"),
+    ),
+)
 def data() -> None:
     """Curate data: collect, repair, mask, drop copies and what breaks a rule, and say of every record why.
 

@@ -26,6 +26,7 @@ ADDS = {
     "ray": "curate on a Ray cluster",
     "translate": "back-translate between English and Portuguese",
     "train": "fine-tune, merge and evaluate models",
+    "search": "search for the values that a training learns best with",
     "compress": "quantize and export for OpenVINO",
     "serve": "serve a model behind an OpenAI-compatible address",
     "load": "measure a server through the OpenAI client",

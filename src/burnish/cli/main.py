@@ -15,7 +15,9 @@ from burnish.errors import BurnishError
 # What the overview says of each command, so that it need not import them all.
 COMMANDS = {
     "run": "Make what a recipe describes, or only plan it.",
+    "plan": "Plan: which model to take, measured here under limits.",
     "data": "Curate data: run, look, ask why, export.",
+    "train": "Tune a model by any method, or search for the best values.",
     "show": "List artifacts, or show one: card, evidence, lineage.",
     "compare": "Set the evidence of two artifacts side by side.",
     "claims": "Set published figures beside ours; measure them again.",
@@ -26,6 +28,9 @@ COMMANDS = {
     "doctor": "Say what this machine has, and what is missing.",
     "completion": "Print the script that completes commands in your shell.",
 }
+
+# Commands whose module has another name.
+MODULES = {"plan": "plan_models"}
 
 FIRST_STEPS = {
     "burnish doctor": "what this machine can do",
@@ -44,10 +49,11 @@ class Commands(click.Group):
         return list(COMMANDS)
 
     def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import the module of one command; the command has the module's name."""
+        """Import the module of one command."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = getattr(importlib.import_module(f"burnish.cli.{cmd_name}"), cmd_name)
+        module = importlib.import_module(f"burnish.cli.{MODULES.get(cmd_name, cmd_name)}")
+        command: click.Command = getattr(module, cmd_name)
         return command
 
     def resolve_command(

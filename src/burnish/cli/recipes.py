@@ -2,16 +2,14 @@
 
 import difflib
 import re
-import types
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any
 
 from burnish.errors import RecipeError
-from burnish.runtime.recipes import choice_name
 
 DEFAULT_PROFILE = "default"
 
@@ -48,27 +46,6 @@ def compose_recipe(path: Path, overrides: Sequence[str]) -> Composed:
     if any("." in override for override in plain):
         plain = [*_spelled_choices(_compose(path, selections), plain), *plain]
     return Composed(_compose(path, [*selections, *plain]), {**listed, **dict(chosen)}.get("profile", DEFAULT_PROFILE))
-
-
-def resolved(recipe: Any) -> dict[str, Any]:
-    """Write a filled recipe as plain values, every default included, such that `fill` gives it back."""
-    hints = get_type_hints(type(recipe))
-    return {field.name: _plain(getattr(recipe, field.name), hints[field.name]) for field in fields(recipe)}
-
-
-def _plain(value: Any, hint: Any) -> Any:
-    match value:
-        case Path():
-            return str(value)
-        case tuple() | list():
-            return [_plain(item, get_args(hint)[0]) for item in value]
-        case dict():
-            return {str(key): _plain(item, get_args(hint)[1]) for key, item in value.items()}
-        case _ if is_dataclass(value):
-            is_choice = get_origin(hint) in (Union, types.UnionType)
-            return {**({"kind": choice_name(type(value))} if is_choice else {}), **resolved(value)}
-        case _:
-            return value
 
 
 def _compose(path: Path, overrides: list[str]) -> dict[str, Any]:

@@ -60,12 +60,15 @@ def find_report(store: Store, reference: str) -> Artifact:
 
 
 def print_report(artifact: Artifact) -> None:
-    """Print the table of a report and where its page is: before and after of a model, or the flow of a data run."""
-    from burnish.report.data_table import KIND, print_flow
+    """Print the table of a report and where its page is: before and after of a model, a data run's flow, a search."""
+    from burnish.report import data_table, search_table
     from burnish.report.table import print_table
 
     report = artifact.read_json("report.json")
-    (print_flow if report.get("kind") == KIND else print_table)(report)
+    printers = {data_table.KIND: data_table.print_flow, search_table.KIND: search_table.print_search}
+    printers.get(report.get("kind"), print_table)(report)
+    if (artifact.payload / "best.yaml").exists():
+        click.echo(f"recipe: {artifact.payload / 'best.yaml'}")
     click.echo(f"report: {artifact.payload / 'index.html'}")
 
 

@@ -14,7 +14,7 @@ import click
 from burnish.artifacts import ReportArtifact, Store
 from burnish.artifacts.store import storage_error
 from burnish.cli.doors import door
-from burnish.cli.recipes import Composed, compose_recipe, resolved
+from burnish.cli.recipes import Composed, compose_recipe
 from burnish.cli.stopping import say_stopped, stops_cleanly
 from burnish.cli.store import new_run, store_option
 from burnish.cli.teaching import Teaching
@@ -23,7 +23,7 @@ from burnish.cli.track import open_tracker
 from burnish.errors import BurnishError
 from burnish.runtime import Run
 from burnish.runtime.events import Event, EventLog, Reader, RunStarted, Warned
-from burnish.runtime.recipes import fill
+from burnish.runtime.recipes import fill, resolved
 
 
 class Tracked(Protocol):

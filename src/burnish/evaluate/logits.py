@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from burnish.nn.attention import attention_of
 from burnish.nn.forward import logits_at
 from burnish.nn.weights import open_model, quiet_transformers
 from burnish.runtime import need
@@ -21,7 +22,9 @@ def adapter_logits(base: Path, adapter: Path) -> Logits:
     """Open base and adapter side by side, as the trainer had them, in float32."""
     peft = need("peft", extra="train")
     with quiet_transformers():
-        model = peft.PeftModel.from_pretrained(open_model(base, precision="fp32"), adapter).eval()
+        model = peft.PeftModel.from_pretrained(
+            open_model(base, precision="fp32", sees=attention_of(adapter)), adapter
+        ).eval()
     return _torch_logits(model)
 
 

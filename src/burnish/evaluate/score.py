@@ -7,6 +7,7 @@ before and after differ in the model alone.
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from burnish.artifacts import DatasetArtifact, Draft, Measurement, ModelArtifact, ReportArtifact, counted
 from burnish.evaluate.served import Served, served
@@ -16,7 +17,7 @@ from burnish.measure.bootstrap import DRAWS, bootstrap
 from burnish.measure.metrics import bits_per_byte, macro_f1
 from burnish.nn.chat import ChatFormat, Example, LabelTask
 from burnish.nn.precision import Precision, resolve
-from burnish.nn.weights import open_model, open_tokenizer
+from burnish.nn.weights import open_model, open_tokenizer, open_tuned
 from burnish.runtime import Workdir
 
 Scorer = Callable[[Sequence[Sequence[int]], Callable[[int], None]], list[list[float]]]
@@ -46,13 +47,25 @@ def score_model(
 ) -> Draft[ReportArtifact]:
     """Score a model of the Hugging Face layout in memory."""
     precision = resolve(config.precision)
-    network = open_model(model.payload, precision=precision)
-
-    def scorer(sequences: Sequence[Sequence[int]], each: Callable[[int], None]) -> list[list[float]]:
-        return token_logprobs(network, sequences, each=each)
-
     sheet = _Sheet.prepare(model, data, general, config)
+    scorer = _memory_scorer(open_model(model.payload, precision=precision))
     return sheet.mark(out, scorer, f"transformers, {precision}", model)
+
+
+def score_tuned(
+    out: Workdir,
+    base: ModelArtifact,
+    tuned: ModelArtifact,
+    data: DatasetArtifact,
+    general: DatasetArtifact,
+    *,
+    config: ScoreConfig,
+) -> Draft[ReportArtifact]:
+    """Score what training made, an adapter beside its base or a model of its own, in memory."""
+    precision = resolve(config.precision)
+    sheet = _Sheet.prepare(base, data, general, config)
+    scorer = _memory_scorer(open_tuned(base.payload, tuned.payload, precision=precision))
+    return sheet.mark(out, scorer, f"transformers, {precision}", tuned)
 
 
 def score_served(
@@ -62,6 +75,13 @@ def score_served(
     sheet = _Sheet.prepare(model, data, general, config)
     with served(model) as server:
         return sheet.mark(out, _echo_scorer(server), "burnish serve, /v1/completions with echo", model)
+
+
+def _memory_scorer(network: Any) -> Scorer:
+    def scorer(sequences: Sequence[Sequence[int]], each: Callable[[int], None]) -> list[list[float]]:
+        return token_logprobs(network, sequences, each=each)
+
+    return scorer
 
 
 @dataclass

@@ -1,20 +1,31 @@
-"""The training loop: packed rows in, updated parameters out, resumable to the bit on one device."""
+"""The training loop: items in, updated parameters out, resumable to the bit on one device."""
 
 import math
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import islice
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-from burnish.errors import BurnishError, RecipeError
-from burnish.learn.fgsm import Fgsm, attack, backward
-from burnish.learn.packing import IGNORED, Row
-from burnish.learn.schedules import WarmupCosine
-from burnish.learn.snapshots import load_snapshot, save_snapshot
-from burnish.nn.forward import logits_at
+from burnish.artifacts.digest import HOW
+from burnish.errors import RecipeError
+from burnish.learn.broken import BrokenSteps, OnBrokenStep
+from burnish.learn.clipping import Clipper, Clipping, FixedNorm, open_clipper
+from burnish.learn.fitted import Fitted
+from burnish.learn.groups import Group, rates_of
+from burnish.learn.live import Live
+from burnish.learn.memory import Memory
+from burnish.learn.optimizer import AdamW
+from burnish.learn.precision import LossScale
+from burnish.learn.schedules import Schedule, WarmupCosine
+from burnish.learn.snapshots import SnapshotWriter, load_snapshot
+from burnish.learn.task import Measures, Task
+from burnish.nn.weights import device
 from burnish.runtime import Workdir, need
+
+T = TypeVar("T")
+
+_CHANGED_BY_UPDATES = ("parameters", "optimizer")  # of a snapshot's entries
 
 
 @dataclass(frozen=True)
@@ -26,9 +37,14 @@ class LoopConfig:
         row_tokens: length of a packed row; one row is one micro batch.
         rows_per_step: rows whose gradients are summed before a step (gradient accumulation).
         learning_rate: peak; 2e-4 is the common choice for LoRA (Dettmers et al. 2023, arXiv 2305.14314, table 9).
-        max_grad_norm: gradients are scaled down to this norm.
-        snapshot_every_steps: resume loses at most this many steps.
+        clipping: by how much gradients are scaled down.
+        snapshot_every_steps: resume loses at most this many steps; a snapshot is written while training goes on.
         validate_every_steps: validation loss is measured so often, and at the end.
+        on_broken_step: what to do when loss or gradient is not finite: stop, or leave the step out and go on; 20 such
+            steps in a row stop either way. The batch is kept, and goes to the artifact's `broken/`. No part of the
+            lineage: "stop" makes no artifact then, so that a run which stopped may go on with "skip".
+        memory: what is computed again or kept elsewhere, so that less memory is needed.
+        is_compiled: compile the decoder's layers (torch.compile); null compiles on a GPU.
     """
 
     num_steps: int = 60
@@ -36,206 +52,187 @@ class LoopConfig:
     rows_per_step: int = 1
     learning_rate: float = 2e-4
     weight_decay: float = 0.0
-    max_grad_norm: float = 1.0
-    schedule: WarmupCosine = field(default_factory=WarmupCosine)
-    snapshot_every_steps: int = 500
+    clipping: Clipping = field(default_factory=FixedNorm)
+    schedule: Schedule = field(default_factory=WarmupCosine)
+    snapshot_every_steps: int = field(default=500, metadata=HOW)
     validate_every_steps: int = 20
+    on_broken_step: OnBrokenStep = field(default="stop", metadata=HOW)
+    memory: Memory = field(default_factory=Memory)
+    is_compiled: bool | None = None
 
     def __post_init__(self) -> None:
         for name in ("num_steps", "row_tokens", "rows_per_step", "snapshot_every_steps", "validate_every_steps"):
             if getattr(self, name) < 1:
                 raise RecipeError(f"{name} is {getattr(self, name)}; it must be at least 1")
-        if self.learning_rate <= 0 or self.max_grad_norm <= 0 or self.weight_decay < 0:
+        if self.learning_rate <= 0 or self.weight_decay < 0:
             raise RecipeError(
-                f"learning_rate is {self.learning_rate}, max_grad_norm {self.max_grad_norm}, weight_decay "
-                f"{self.weight_decay}; the first two must be above 0, the last not below"
+                f"learning_rate is {self.learning_rate}, weight_decay {self.weight_decay}; the first must be above 0, "
+                "the second not below"
             )
 
-
-@dataclass
-class Fitted:
-    """What training left behind beside the weights.
-
-    Attributes:
-        log: a row a step (`loss_nats`, of the rows as they are, `lr`, `tokens`; with adversarial training also
-            `adversarial_loss_nats`) and a row a validation (`validation_loss_nats`).
-        num_tokens: tokens seen by this process since it started or resumed.
-        seconds: time of the training steps of this process, validation left out.
-    """
-
-    log: list[dict[str, float]]
-    num_tokens: int
-    seconds: float
-
-    def last(self, name: str) -> float:
-        """Give the newest logged value of `name`."""
-        return next(row[name] for row in reversed(self.log) if name in row)
+    @property
+    def should_compile(self) -> bool:
+        """Tell whether the layers are compiled, on this machine."""
+        return device() == "cuda" if self.is_compiled is None else self.is_compiled
 
 
 def fit(
     model: Any,
-    rows: Iterator[Row],
-    validation: Sequence[Row],
+    items: Iterator[T],
+    validation: Sequence[T],
+    task: Task[T],
     config: LoopConfig,
     out: Workdir,
-    adversarial: Fgsm | None = None,
+    groups: Sequence[Group] = (),
 ) -> Fitted:
     """Train the parameters that require gradients.
 
     Args:
-        model: in training precision; its trainable parameters should be float32.
-        rows: endless and the same at every call, so that a resumed run can skip what was used.
-        out: snapshots go to `out.snapshots`; a newer one there is resumed from.
-        adversarial: train on embeddings moved against each row too, at twice the cost of a step.
+        model: in training precision. Chance in it and in the task comes from torch's generators, which snapshots keep.
+        items: endless and the same at every call, so that a resumed run can skip what was used.
+        out: snapshots go to `out.snapshots`; the newest good one there is resumed from.
+        groups: of parameters that train later than others or at another rate; none: all alike.
 
     Raises:
-        BurnishError: the loss is not finite; the last snapshot is kept.
+        BurnishError: a loss or gradient is not finite and the recipe says stop, or it stays so; or a snapshot cannot
+            be written. The last snapshot is kept.
     """
-    torch = need("torch", extra="train")
-    trainable = {name: p for name, p in model.named_parameters() if p.requires_grad}
-    optimizer = torch.optim.AdamW(trainable.values(), lr=config.learning_rate, weight_decay=config.weight_decay)
-    fitted = Fitted([], 0, 0.0)
-    first_step = _resume(trainable, optimizer, fitted, out)
-    stream = islice(rows, first_step * config.rows_per_step, None)
+    run = _Fit(model, task, config, out, groups)
+    first_step = run.resume()
+    stream = islice(items, first_step * config.rows_per_step, None)
     model.train()
-    with out.progress("training", total=config.num_steps, unit="steps") as bar:
+    progress = out.progress("training", total=config.num_steps, unit="steps")
+    with progress as bar, config.memory.saving(model), run.writer:
         bar.advance(first_step)
         for step in range(first_step, config.num_steps):
-            start_s = time.perf_counter()
-            batch = list(islice(stream, config.rows_per_step))
-            lr = config.learning_rate * config.schedule.factor(step, config.num_steps)
-            measured = _step(model, trainable, optimizer, batch, lr, config.max_grad_norm, adversarial)
-            if not all(map(math.isfinite, measured.values())):
-                found = ", ".join(f"{name} {value}" for name, value in measured.items())
-                raise BurnishError(
-                    f"training broke at step {step + 1}: {found}; "
-                    "lower learning_rate or use precision fp32, and give the same command again"
-                )
-            fitted.num_tokens += sum(len(row.ids) for row in batch)
-            fitted.seconds += time.perf_counter() - start_s
-            seen = fitted.log[-1]["tokens"] if fitted.log else 0
-            tokens = seen + sum(len(row.ids) for row in batch)
-            fitted.log.append({"step": step + 1, **measured, "lr": lr, "tokens": tokens})
-            out.metrics(step + 1, **measured, lr=lr)
-            bar.advance(1, f"loss {measured['loss_nats']:.3f} · {fitted.num_tokens / fitted.seconds:.0f} tokens/s")
-            _between_steps(step + 1, model, trainable, optimizer, validation, config, fitted, out)
+            bar.advance(1, run.step(step, list(islice(stream, config.rows_per_step))))
+            run.between_steps(step + 1, validation)
     model.eval()
-    return fitted
+    run.broken.hand_over()
+    return run.fitted
 
 
-def mean_loss(model: Any, rows: Iterable[Row]) -> float:
-    """Average the loss over all labelled positions of `rows` by their weights, in nats a token."""
-    torch = need("torch", extra="train")
-    total, weight = 0.0, 0.0
-    was_training = model.training
-    model.eval()
-    with torch.inference_mode():
-        for row in rows:
-            total += float(_loss_sum(model, row))
-            weight += sum(row.weights)
-    model.train(was_training)
-    return total / weight
+class _Fit(Generic[T]):
+    """One run of the loop, from its parameters and state to the next step."""
 
+    def __init__(self, model: Any, task: Task[T], config: LoopConfig, out: Workdir, groups: Sequence[Group]) -> None:
+        torch = need("torch", extra="train")
+        self.model, self.task, self.config, self.out, self.groups = model, task, config, out, groups
+        self.trainable = {name: p for name, p in model.named_parameters() if p.requires_grad}
+        self.optimizer = AdamW(self.trainable, weight_decay=config.weight_decay, rates=rates_of(groups))
+        self.clipper: Clipper = open_clipper(config.clipping)
+        self.scale = LossScale(is_on=any(p.dtype == torch.float16 for p in model.parameters()))
+        self.fitted = Fitted([], 0, 0.0)
+        self.live = Live(model, config.num_steps)
+        self.writer = SnapshotWriter(out.snapshots, out.warn)
+        self.broken = BrokenSteps(out, config.on_broken_step, config.num_steps)
 
-def mean_attacked_loss(model: Any, rows: Iterable[Row], adversarial: Fgsm) -> float:
-    """Average the loss as `mean_loss` does, each row's embeddings moved against it."""
-    total, weight = 0.0, 0.0
-    was_training = model.training
-    model.eval()
-    for row in rows:
-        total += attack(model, row.positions, partial(_loss_sum, model, row), adversarial)
-        weight += sum(row.weights)
-    model.train(was_training)
-    return total / weight
+    def step(self, step: int, batch: list[T]) -> str:
+        """Take one optimizer step, or leave it out where the gradient is not finite; say how it went."""
+        config, fitted = self.config, self.fitted
+        start_s = time.perf_counter()
+        self.writer.check()
+        self._thaw(step)
+        lr = config.learning_rate * config.schedule.factor(step, config.num_steps)
+        measured = self.task.backward(self.model, batch, self.scale.value)
+        norm = self._grad_norm() / self.scale.value
+        is_finite = all(map(math.isfinite, (norm, *measured.values())))
+        measured |= {"grad_norm": norm}
+        if is_finite:
+            self.writer.before_update()
+            self.optimizer.step(lr, self.clipper.factor(norm) / self.scale.value)
+        else:
+            measured = self._leave_out(step + 1, batch, measured)
+        self.scale.update(is_finite=is_finite)
+        num_tokens = sum(self.task.num_tokens(item) for item in batch)
+        fitted.num_tokens += num_tokens
+        seconds = time.perf_counter() - start_s
+        fitted.seconds += seconds
+        total = num_tokens + (fitted.log[-1]["tokens"] if fitted.log else 0)
+        fitted.log.append({"step": step + 1, **measured, "lr": lr, "tokens": total})
+        phase = sum(step >= group.from_step for group in self.groups)
+        shown = self.live.step(tokens=num_tokens, tokens_total=total, seconds=seconds, phase=phase)
+        self.out.metrics(step + 1, **measured, lr=lr, **shown)
+        return self.live.note(step + 1, measured.get("loss_nats", math.nan), lr, shown)
 
+    def between_steps(self, step: int, validation: Sequence[T]) -> None:
+        """Validate and take a snapshot where it is time."""
+        config, fitted = self.config, self.fitted
+        is_last = step == config.num_steps
+        if validation and (is_last or step % config.validate_every_steps == 0):
+            found = self.task.validate(self.model, validation)
+            fitted.log.append({"step": step, **found, "tokens": fitted.log[-1]["tokens"]})
+            self.out.metrics(step, **found)
+        if not is_last and step % config.snapshot_every_steps == 0:
+            self.writer.save(self._state(step), until_update=_CHANGED_BY_UPDATES)
+            self.live.snapshot_taken()
 
-def _step(
-    model: Any,
-    trainable: dict[str, Any],
-    optimizer: Any,
-    batch: list[Row],
-    lr: float,
-    max_norm: float,
-    adversarial: Fgsm | None = None,
-) -> dict[str, float]:
-    """Take one optimizer step on the weighted mean loss over the labelled tokens of the whole batch.
+    def resume(self) -> int:
+        """Take back the newest good snapshot; give the step to go on with."""
+        torch = need("torch", extra="train")
+        state = load_snapshot(self.out.snapshots, self.out.warn)
+        if state is None:
+            return 0
+        with torch.no_grad():
+            for name, parameter in self.trainable.items():
+                parameter.copy_(state["parameters"][name])
+            for name, buffer in _statistics_of(self.model).items():
+                buffer.copy_(state["statistics"][name])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.clipper.restore(state["clipper"])
+        self.task.restore(state["task"])
+        self.scale.value, self.scale.good_steps = state["scale"]
+        torch.set_rng_state(state["rng"])
+        if state["gpu_rng"] is not None:
+            torch.cuda.set_rng_state(state["gpu_rng"])
+        self.fitted.log = list(state["log"])
+        self.broken.steps = list(state["broken"])
+        step: int = state["step"]
+        self.out.warn(f"resumed from the snapshot of step {step}")
+        return step
 
-    Returns:
-        `loss_nats`, `grad_norm`, and with adversarial training `adversarial_loss_nats`.
-    """
-    torch = need("torch", extra="train")
-    weight = sum(sum(row.weights) for row in batch)
-    losses = {"loss_nats": 0.0} if adversarial is None else {"loss_nats": 0.0, "adversarial_loss_nats": 0.0}
-    for row in batch:
-        for name, loss in zip(losses, _backward(model, row, weight, adversarial), strict=True):
-            losses[name] += loss
-    norm = torch.nn.utils.clip_grad_norm_(trainable.values(), max_norm)
-    for group in optimizer.param_groups:
-        group["lr"] = lr
-    optimizer.step()
-    optimizer.zero_grad(set_to_none=True)
-    return {**losses, "grad_norm": float(norm)}
-
-
-def _backward(model: Any, row: Row, weight: float, adversarial: Fgsm | None) -> tuple[float, ...]:
-    if adversarial is not None:
-        return backward(model, row.positions, lambda: _loss_sum(model, row) / weight, adversarial)
-    loss = _loss_sum(model, row) / weight
-    loss.backward()
-    return (float(loss.detach()),)
-
-
-def _loss_sum(model: Any, row: Row) -> Any:
-    torch = need("torch", extra="train")
-    labels = torch.tensor(row.labels)
-    chosen = labels != IGNORED
-    logits = logits_at(model, row.ids, row.positions, chosen)
-    loss = torch.nn.functional.cross_entropy(logits.float(), labels[chosen].to(logits.device), reduction="none")
-    return (loss * torch.tensor(row.weights)[chosen].to(loss.device)).sum()
-
-
-def _between_steps(
-    step: int,
-    model: Any,
-    trainable: dict[str, Any],
-    optimizer: Any,
-    validation: Sequence[Row],
-    config: LoopConfig,
-    fitted: Fitted,
-    out: Workdir,
-) -> None:
-    torch = need("torch", extra="train")
-    is_last = step == config.num_steps
-    if validation and (is_last or step % config.validate_every_steps == 0):
-        loss = mean_loss(model, validation)
-        tokens = fitted.log[-1]["tokens"]
-        fitted.log.append({"step": step, "validation_loss_nats": loss, "tokens": tokens})
-        out.metrics(step, validation_loss_nats=loss)
-    if not is_last and step % config.snapshot_every_steps == 0:
-        state = {
+    def _state(self, step: int) -> dict[str, Any]:
+        torch = need("torch", extra="train")
+        return {
             "step": step,
-            "parameters": {name: parameter.detach().clone() for name, parameter in trainable.items()},
-            "optimizer": optimizer.state_dict(),
+            "parameters": {name: parameter.detach() for name, parameter in self.trainable.items()},
+            "statistics": _statistics_of(self.model),
+            "optimizer": self.optimizer.state_dict(),
+            "clipper": self.clipper.state(),
+            "task": self.task.state(),
+            "scale": (self.scale.value, self.scale.good_steps),
             "rng": torch.get_rng_state(),
             "gpu_rng": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
-            "log": fitted.log,
+            "log": self.fitted.log,
+            "broken": self.broken.steps,
         }
-        save_snapshot(out.snapshots, state)
+
+    def _thaw(self, step: int) -> None:
+        for group in self.groups:
+            for name in group.names:
+                self.trainable[name].requires_grad_(step >= group.from_step)
+
+    def _grad_norm(self) -> float:
+        torch = need("torch", extra="train")
+        gradients = [p.grad for p in self.trainable.values() if p.grad is not None]
+        return float(torch.nn.utils.get_total_norm(gradients)) if gradients else 0.0
+
+    def _leave_out(self, step: int, batch: list[T], measured: Measures) -> Measures:
+        """Forget a gradient that is not finite; give what the log keeps of the step."""
+        for parameter in self.trainable.values():
+            parameter.grad = None
+        finite = {name: value for name, value in measured.items() if math.isfinite(value)}
+        if self.scale.is_on and "loss_nats" in finite and self.scale.value > 1:
+            return finite  # float16 overflowed, as it does now and then; the scale goes down and nothing is wrong
+        self.broken.leave_out(step, batch, measured)
+        return finite | {"skipped": 1.0}
 
 
-def _resume(trainable: dict[str, Any], optimizer: Any, fitted: Fitted, out: Workdir) -> int:
-    torch = need("torch", extra="train")
-    state = load_snapshot(out.snapshots)
-    if state is None:
-        return 0
-    with torch.no_grad():
-        for name, parameter in trainable.items():
-            parameter.copy_(state["parameters"][name])
-    optimizer.load_state_dict(state["optimizer"])
-    torch.set_rng_state(state["rng"])
-    if state["gpu_rng"] is not None:
-        torch.cuda.set_rng_state(state["gpu_rng"])
-    fitted.log = list(state["log"])
-    step: int = state["step"]
-    out.warn(f"resumed from the snapshot of step {step}")
-    return step
+def _statistics_of(model: Any) -> dict[str, Any]:
+    """Give the running means and variances that training changes beside the parameters."""
+    return {
+        f"{name}.{key}": buffer
+        for name, module in model.named_modules()
+        if getattr(module, "track_running_stats", False)
+        for key, buffer in module.named_buffers(recurse=False)
+    }

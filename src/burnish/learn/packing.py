@@ -27,17 +27,41 @@ class Sample:
 
 @dataclass(frozen=True)
 class Row:
-    """A packed row: equally long lists, padded by nothing.
+    """A packed row: equally long lists.
 
     Attributes:
         labels: shifted already: `labels[t]` is what position t predicts, or `IGNORED`.
         weights: what its loss counts; 0 where ignored.
+        num_filler: tokens at the end that belong to no example.
     """
 
     ids: list[int]
     positions: list[int]
     labels: list[int]
     weights: list[float]
+    num_filler: int = 0
+
+    @property
+    def num_tokens(self) -> int:
+        """Count the tokens of examples."""
+        return len(self.ids) - self.num_filler
+
+
+def filled(rows: Iterator[Row], row_tokens: int) -> Iterator[Row]:
+    """Bring rows to one length with a last example that counts nothing: compiled code meets one shape alone."""
+    for row in rows:
+        missing = row_tokens - len(row.ids)
+        yield (
+            row
+            if missing == 0
+            else Row(
+                row.ids + [0] * missing,
+                row.positions + list(range(missing)),
+                row.labels + [IGNORED] * missing,
+                row.weights + [0.0] * missing,
+                missing,
+            )
+        )
 
 
 def pack(samples: Sequence[Sample], *, row_tokens: int, seed: int) -> Iterator[Row]:
@@ -48,7 +72,19 @@ def pack(samples: Sequence[Sample], *, row_tokens: int, seed: int) -> Iterator[R
     Raises:
         RecipeError: no samples, or one longer than a row.
     """
-    longest = max((len(sample.ids) for sample in samples), default=0)
+    for places in place([len(sample.ids) for sample in samples], row_tokens=row_tokens, seed=seed):
+        yield lay([samples[index] for index in places])
+
+
+def pack_once(samples: Sequence[Sample], *, row_tokens: int) -> list[Row]:
+    """Pack each sample once, in order, for validation."""
+    lengths = [len(sample.ids) for sample in samples]
+    return [lay([samples[index] for index in places]) for places in place_once(lengths, row_tokens=row_tokens)]
+
+
+def place(lengths: Sequence[int], *, row_tokens: int, seed: int) -> Iterator[list[int]]:
+    """Say endlessly which examples of these lengths share a row, as `pack` does and with its errors."""
+    longest = max(lengths, default=0)
     if longest == 0:
         raise RecipeError("there are no training samples; check the data stages' drop reasons")
     if longest > row_tokens:
@@ -56,36 +92,36 @@ def pack(samples: Sequence[Sample], *, row_tokens: int, seed: int) -> Iterator[R
             f"the longest example has {longest} tokens; row_tokens is {row_tokens}, make it at least that"
         )
     epoch = 0
-    waiting: list[Sample] = []
+    waiting: list[int] = []
     length = 0
     while True:
-        order = list(range(len(samples)))
+        order = list(range(len(lengths)))
         random.Random(f"{seed}/{epoch}").shuffle(order)
         for index in order:
-            sample = samples[index]
-            if length + len(sample.ids) > row_tokens:
-                yield _row(waiting)
+            if length + lengths[index] > row_tokens:
+                yield waiting
                 waiting, length = [], 0
-            waiting.append(sample)
-            length += len(sample.ids)
+            waiting.append(index)
+            length += lengths[index]
         epoch += 1
 
 
-def pack_once(samples: Sequence[Sample], *, row_tokens: int) -> list[Row]:
-    """Pack each sample once, in order, for validation."""
-    rows: list[Row] = []
-    waiting: list[Sample] = []
+def place_once(lengths: Sequence[int], *, row_tokens: int) -> list[list[int]]:
+    """Say which examples of these lengths share a row, each once, in order."""
+    rows: list[list[int]] = []
+    waiting: list[int] = []
     length = 0
-    for sample in samples:
-        if waiting and length + len(sample.ids) > row_tokens:
-            rows.append(_row(waiting))
+    for index, tokens in enumerate(lengths):
+        if waiting and length + tokens > row_tokens:
+            rows.append(waiting)
             waiting, length = [], 0
-        waiting.append(sample)
-        length += len(sample.ids)
-    return [*rows, _row(waiting)] if waiting else rows
+        waiting.append(index)
+        length += tokens
+    return [*rows, waiting] if waiting else rows
 
 
-def _row(samples: list[Sample]) -> Row:
+def lay(samples: Sequence[Sample]) -> Row:
+    """Lay samples end to end in one row."""
     ids: list[int] = []
     positions: list[int] = []
     labels: list[int] = []

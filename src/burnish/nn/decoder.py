@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from burnish.errors import BurnishError
+from burnish.nn.attention import CONFIG_KEY
 
 ARCHITECTURES = ("llama", "mistral", "qwen2", "qwen3")
 
@@ -51,6 +52,11 @@ class Decoder:
             raise BurnishError(f"rotary positions of type {rope_type!r} are not exported yet; only 'default' is")
         if config.get("use_sliding_window") or (architecture == "mistral" and config.get("sliding_window")):
             raise BurnishError("sliding-window attention is not exported yet; set sliding_window to null if unused")
+        if (config.get(CONFIG_KEY) or {}).get("kind", "full_attention") != "full_attention":
+            raise BurnishError(
+                "attention with a window is not exported yet, and without it the model would be another; tune with "
+                "attention full_attention to export it"
+            )
         num_heads = int(config["num_attention_heads"])
         d_model = int(config["hidden_size"])
         return Decoder(

@@ -8,12 +8,12 @@ from typing import Literal
 from burnish.nn.weights import device
 from burnish.runtime import need
 
-Precision = Literal["auto", "fp32", "bf16"]
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 _MUST_WIN_BY = 1.2  # below this bf16's rounding is not worth it, and noise must not flip the choice
 
 
-def resolve(precision: Precision) -> Literal["fp32", "bf16"]:
+def resolve(precision: Precision) -> Literal["fp32", "bf16", "fp16"]:
     """Give the precision to use: what was asked, or for "auto" what is faster here."""
     if precision == "auto":
         return "bf16" if bf16_speedup() >= _MUST_WIN_BY else "fp32"

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from burnish.errors import BurnishError
+from burnish.nn.attention import CONFIG_KEY, Attention, FullAttention, as_dict, attention_of, config_changes
+from burnish.nn.sparse_attention import register_sparse
 from burnish.runtime import need
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "special_tokens_map.json")
@@ -31,19 +33,42 @@ def quiet_transformers() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def open_model(folder: Path, *, precision: str) -> Any:
+def open_model(folder: Path, *, precision: str, attention: str | None = None, sees: Attention | None = None) -> Any:
     """Open a causal language model for inference, on the GPU where there is one.
 
     Args:
         folder: Hugging Face layout with safetensors.
-        precision: "fp32" or "bf16", of the weights in memory.
+        precision: "fp32", "bf16" or "fp16", of the weights in memory.
+        attention: name of an implementation that transformers knows, of what `sees` says; None leaves it the choice.
+        sees: what tokens attend to; None takes what the folder says, which is all earlier tokens where it says nothing.
+
+    Raises:
+        RecipeError: the architecture does not suit `sees`.
     """
     transformers = need("transformers", extra="train")
+    sees = sees or attention_of(folder)
+    options = {} if sees is None else config_changes(folder, sees)
+    if attention is None and sees is not None and not isinstance(sees, FullAttention):
+        attention = register_sparse(sees)
+    if attention is not None:
+        options["attn_implementation"] = attention
     with quiet_transformers():
         model = transformers.AutoModelForCausalLM.from_pretrained(
-            folder, dtype=torch_dtype(precision), use_safetensors=True, local_files_only=True
+            folder, dtype=torch_dtype(precision), use_safetensors=True, local_files_only=True, **options
         )
+    if sees is not None:
+        setattr(model.config, CONFIG_KEY, as_dict(sees))
     return model.to(device()).eval()
+
+
+def open_tuned(base: Path, tuned: Path, *, precision: str) -> Any:
+    """Open what training made, for inference: a model of its own, or the base with the adapter beside it."""
+    if not (tuned / "adapter_config.json").exists():
+        return open_model(tuned, precision=precision)
+    peft = need("peft", extra="train")
+    model = open_model(base, precision=precision, sees=attention_of(tuned))
+    with quiet_transformers():
+        return peft.PeftModel.from_pretrained(model, tuned).to(device()).eval()
 
 
 def open_tokenizer(folder: Path) -> Any:
@@ -101,4 +126,4 @@ def device() -> str:
 def torch_dtype(precision: str) -> Any:
     """Give torch's dtype of a precision."""
     torch = need("torch", extra="train")
-    return {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
+    return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]

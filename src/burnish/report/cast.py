@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from burnish.artifacts import Artifact, Measurement
 
 _COLLECT = "burnish.data.collect.collect"
+_TUNED = tuple(f"burnish.train.{name}.{name}" for name in ("finetune", "pretrain", "converse", "prefer", "multitask"))
 
 STAGE_WORDS = {
     _COLLECT: "Collected records",
@@ -22,10 +23,17 @@ STAGE_WORDS = {
     "burnish.data.mixture.mix": "Weighed mixture",
     "burnish.data.split.split": "Train, validation, test",
     "burnish.train.base.take_base": "Base model",
-    "burnish.train.finetune.finetune": "Tuned adapter",
+    "burnish.train.examples.take_examples": "Examples",
+    "burnish.train.finetune.finetune": "Tuned model",
+    "burnish.train.pretrain.pretrain": "Tuned model",
+    "burnish.train.converse.converse": "Tuned model",
+    "burnish.train.prefer.prefer": "Tuned model",
+    "burnish.train.multitask.multitask": "Tuned model",
+    "burnish.train.search.search": "Searched values",
     "burnish.train.merge.merge": "Merged model",
     "burnish.compress.quantize.quantize": "Compressed model",
     "burnish.evaluate.score.score_model": "Base model, quality",
+    "burnish.evaluate.score.score_tuned": "Tuned model, quality",
     "burnish.evaluate.score.score_served": "Served model, quality",
     "burnish.evaluate.parity.check_parity": "Hand-over parity",
     "burnish.evaluate.latency.load_served": "Served model, load",
@@ -35,7 +43,11 @@ STAGE_WORDS = {
 
 @dataclass(frozen=True)
 class Cast:
-    """Hold the artifacts by part; a part that the run did not make is None and its section is left out."""
+    """Hold the artifacts by part; a part that the run did not make is None and its section is left out.
+
+    Attributes:
+        served_quality: of the model behind its server; of the tuned model in memory where nothing was served.
+    """
 
     everyone: tuple[Artifact, ...]
     collect: Artifact | None
@@ -72,12 +84,14 @@ def assign(artifacts: tuple[Artifact, ...]) -> Cast:
         split=by_stage.get("burnish.data.split.split"),
         base=by_stage.get("burnish.train.base.take_base"),
         base_quality=by_stage.get("burnish.evaluate.score.score_model"),
-        tuned=by_stage.get("burnish.train.finetune.finetune"),
+        tuned=next((by_stage[stage] for stage in _TUNED if stage in by_stage), None),
         compressed=by_stage.get("burnish.compress.quantize.quantize"),
         parity=by_stage.get("burnish.evaluate.parity.check_parity"),
         baseline_load=by_stage.get("burnish.evaluate.generate.load_generate"),
         served_load=by_stage.get("burnish.evaluate.latency.load_served"),
-        served_quality=by_stage.get("burnish.evaluate.score.score_served"),
+        served_quality=by_stage.get(
+            "burnish.evaluate.score.score_served", by_stage.get("burnish.evaluate.score.score_tuned")
+        ),
     )
 
 

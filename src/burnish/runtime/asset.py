@@ -23,7 +23,7 @@ class Files:
         return f"{self.root}/{{{','.join(self.patterns)}}}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Asset:
     """Name one file, or a folder of files, inside a package's release.
 
@@ -41,12 +41,12 @@ class Asset:
     name: str
     what: str
     package: str
-    version: str | None
     member: str | Files
-    release_sha256: str | None
-    member_sha256: str | None
     num_bytes: int
     licence: str
+    version: str | None = None
+    release_sha256: str | None = None
+    member_sha256: str | None = None
     registry: Registry = "wheel"
     use: str = ""
 

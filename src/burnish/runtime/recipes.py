@@ -10,8 +10,9 @@ Keys that are given change a default value and keep the rest of it: with `train:
 import difflib
 import re
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -31,9 +32,50 @@ def fill(recipe: type[T], values: Mapping[str, Any]) -> T:
     return filled
 
 
+def resolved(recipe: Any) -> dict[str, Any]:
+    """Write a filled recipe as plain values, every default included, such that `fill` gives it back."""
+    hints = get_type_hints(type(recipe))
+    return {field.name: _plain(getattr(recipe, field.name), hints[field.name], resolved) for field in fields(recipe)}
+
+
+def given(recipe: Any, base: Any = MISSING) -> dict[str, Any]:
+    """Write what of a filled recipe differs from the defaults, those of `base` first; `fill` gives the whole back."""
+    hints, defaults = get_type_hints(type(recipe)), _defaults(type(recipe), base)
+    written = {}
+    for name, hint in hints.items():
+        value, default = getattr(recipe, name), defaults.get(name, MISSING)
+        if default is MISSING or value != default:
+            kept = MISSING if get_origin(hint) in (Union, types.UnionType) else default  # a `kind` starts afresh
+            written[name] = _plain(value, hint, partial(given, base=kept))
+    return written
+
+
 def choice_name(kind: type[Any]) -> str:
-    """Give the `kind` by which YAML names a member of a choice: `HuggingFaceFolder` -> `hugging_face_folder`."""
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower()
+    """Give the `kind` by which YAML names a member of a choice: `HuggingFaceFolder` -> `hugging_face_folder`.
+
+    A stage's configuration goes by the stage: `PretrainConfig` -> `pretrain`.
+    """
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__.removesuffix("Config")).lower()
+
+
+def _plain(value: Any, hint: Any, write: Callable[[Any], dict[str, Any]]) -> Any:
+    match value:
+        case Path():
+            return str(value)
+        case tuple() | list():
+            return [_plain(item, get_args(_present(hint))[0], write) for item in value]
+        case dict():
+            return {str(key): _plain(item, get_args(_present(hint))[1], write) for key, item in value.items()}
+        case _ if is_dataclass(value):
+            is_choice = get_origin(hint) in (Union, types.UnionType)
+            return {**({"kind": choice_name(type(value))} if is_choice else {}), **write(value)}
+        case _:
+            return value
+
+
+def _present(hint: Any) -> Any:
+    """Give the type of a list or mapping that could have been null."""
+    return next((m for m in get_args(hint) if type(None) in get_args(hint) and get_origin(m)), hint)
 
 
 def _dataclass(kind: type[Any], values: object, key: str, base: object) -> Any:

@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, assert_never
+from typing import Any, Literal, assert_never
 
 from burnish.artifacts import Draft, Measurement, ModelArtifact
 from burnish.errors import BurnishError, RecipeError
+from burnish.nn.encoders import read_encoder
 from burnish.nn.weights import quiet_transformers, read_gguf, save_model
 from burnish.runtime import Workdir, need
 from burnish.runtime.assets import fetch
@@ -38,9 +39,15 @@ Source = AssetModel | LocalModel | HubModel
 
 @dataclass(frozen=True)
 class BaseConfig:
-    """Say where the base model comes from."""
+    """Say where the base model comes from.
+
+    Attributes:
+        architecture: a decoder writes text; an encoder (BERT and its kin) reads it both ways, for heads that
+            classify.
+    """
 
     source: Source = field(default_factory=AssetModel)
+    architecture: Literal["decoder", "encoder"] = "decoder"
 
 
 def take_base(out: Workdir, *, config: BaseConfig) -> Draft[ModelArtifact]:
@@ -50,10 +57,10 @@ def take_base(out: Workdir, *, config: BaseConfig) -> Draft[ModelArtifact]:
     compared with, and they lie on the file's own grid.
 
     Raises:
-        BurnishError: the source cannot be read as a causal language model with a fast tokenizer.
+        BurnishError: the source cannot be read as a model of that architecture with a fast tokenizer.
     """
     with out.progress("reading the base model", total=None, unit="files"):
-        model, tokenizer = _read(config.source, out)
+        model, tokenizer = _read(config, out)
     save_model(model, out.payload)
     with quiet_transformers():
         tokenizer.save_pretrained(out.payload)
@@ -72,35 +79,45 @@ def folder_bytes(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-def _read(source: Source, out: Workdir) -> tuple[Any, Any]:
-    match source:
+def _read(config: BaseConfig, out: Workdir) -> tuple[Any, Any]:
+    is_decoder = config.architecture == "decoder"
+    match config.source:
         case AssetModel(name=name):
-            return read_gguf(fetch(name, say=out.warn))
-        case LocalModel(path=path) if path.suffix == ".gguf":
-            return read_gguf(path)
+            return _read_local(fetch(name, say=out.warn), is_decoder)
         case LocalModel(path=path):
-            if not (path / "config.json").exists():
-                raise RecipeError(f"base.source.path is {path}; it must be a folder with config.json, or a .gguf file")
-            return _from_pretrained(str(path), None)
+            return _read_local(path, is_decoder)
         case HubModel(name=name, revision=revision):
-            return _from_pretrained(name, revision)
+            return _from_pretrained(name, revision, is_decoder)
         case _:
-            assert_never(source)
+            assert_never(config.source)
 
 
-def _from_pretrained(name: str, revision: str | None) -> tuple[Any, Any]:
+def _read_local(path: Path, is_decoder: bool) -> tuple[Any, Any]:
+    if path.suffix == ".gguf":
+        if not is_decoder:
+            raise RecipeError(f"{path.name} is a GGUF file, which is read as a decoder; take an encoder from a folder")
+        return read_gguf(path)
+    if not (path / "config.json").exists():
+        raise RecipeError(f"base.source.path is {path}; it must be a folder with config.json, or a .gguf file")
+    return _from_pretrained(str(path), None, is_decoder)
+
+
+def _from_pretrained(name: str, revision: str | None, is_decoder: bool) -> tuple[Any, Any]:
     transformers = need("transformers", extra="train")
     torch = need("torch", extra="train")
     options = {} if revision is None else {"revision": revision}
     try:
         with quiet_transformers():
             tokenizer = transformers.AutoTokenizer.from_pretrained(name, **options)
+            if not is_decoder:
+                return read_encoder(name, **options), tokenizer
             model = transformers.AutoModelForCausalLM.from_pretrained(
                 name, dtype=torch.float32, use_safetensors=True, **options
             )
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise BurnishError(f"{name} cannot be opened as a causal language model ({reason})") from error
+        kind = "a causal language model" if is_decoder else "an encoder"
+        raise BurnishError(f"{name} cannot be opened as {kind} ({reason})") from error
     return model, tokenizer
 
 

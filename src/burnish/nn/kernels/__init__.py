@@ -1,0 +1,1 @@
+"""Triton kernels, each with an oracle in plain torch beside it."""

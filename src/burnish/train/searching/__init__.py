@@ -1,0 +1,1 @@
+"""The parts of the search: its space, its journal, its trials, its workers, what it found."""
