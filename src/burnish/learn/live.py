@@ -31,7 +31,6 @@ _PEAK_BF16 = (
     ("RTX 4090", 165.2e12),
     ("RTX 3090", 71e12),
 )
-_NEWEST_FRAC = 0.2  # weight of the newest step in the mean that the ETA is from
 _PROBE = (512, 1024, 1024)
 
 
@@ -48,10 +47,9 @@ class Live:
         num_steps: of the whole training.
     """
 
-    def __init__(self, model: Any, num_steps: int) -> None:
-        self._model, self._num_steps = model, num_steps
+    def __init__(self, model: Any) -> None:
+        self._model = model
         self._flops: dict[int, float] = {}
-        self._step_s = 0.0
         self._dtype = str(max(model.parameters(), key=lambda p: p.numel()).dtype).removeprefix("torch.")
         self.last_snapshot_unix_s: float | None = None
 
@@ -64,7 +62,6 @@ class Live:
             seconds: that the step took.
             phase: changes whenever other parameters begin to train.
         """
-        self._step_s = seconds if not self._step_s else self._step_s + _NEWEST_FRAC * (seconds - self._step_s)
         if phase not in self._flops:
             self._flops[phase] = flops_per_token(self._model)
         peak = peak_flops_per_s(self._dtype)
@@ -83,12 +80,11 @@ class Live:
         """Remember when the last snapshot was taken."""
         self.last_snapshot_unix_s = time.time()
 
-    def note(self, step: int, loss: float, lr: float, shown: Mapping[str, float]) -> str:
-        """Say in a line what stands beside the bar after step number `step`, counted from 1."""
-        left_s = self._step_s * (self._num_steps - step)
+    def note(self, loss: float, lr: float, shown: Mapping[str, float]) -> str:
+        """Say in a line what stands beside the bar, which has the time left."""
         return (
             f"loss {loss:.3f} · lr {lr:.1e} · {shown['tokens_per_s']:,.0f} tokens/s · "
-            f"MFU {shown['mfu_frac']:.0%} · {shown['memory_bytes'] / 2**30:.1f} GiB · {_short(left_s)} left"
+            f"MFU {shown['mfu_frac']:.0%} · {shown['memory_bytes'] / 2**30:.1f} GiB"
         )
 
 
@@ -167,8 +163,3 @@ def _layer(name: str) -> float:
     if found:
         return float(found[1])
     return math.inf if re.search(r"(?:^|\.)(lm_head|norm|score|classifier|heads?)\.", name) else -1.0
-
-
-def _short(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{rest} s" if not minutes else f"{minutes} min" if minutes < 90 else f"{minutes / 60:.1f} h"

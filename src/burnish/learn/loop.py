@@ -123,7 +123,7 @@ class _Fit(Generic[T]):
         self.clipper: Clipper = open_clipper(config.clipping)
         self.scale = LossScale(is_on=any(p.dtype == torch.float16 for p in model.parameters()))
         self.fitted = Fitted([], 0, 0.0)
-        self.live = Live(model, config.num_steps)
+        self.live = Live(model)
         self.writer = SnapshotWriter(out.snapshots, out.warn)
         self.broken = BrokenSteps(out, config.on_broken_step, config.num_steps)
 
@@ -153,7 +153,7 @@ class _Fit(Generic[T]):
         phase = sum(step >= group.from_step for group in self.groups)
         shown = self.live.step(tokens=num_tokens, tokens_total=total, seconds=seconds, phase=phase)
         self.out.metrics(step + 1, **measured, lr=lr, **shown)
-        return self.live.note(step + 1, measured.get("loss_nats", math.nan), lr, shown)
+        return self.live.note(measured.get("loss_nats", math.nan), lr, shown)
 
     def between_steps(self, step: int, validation: Sequence[T]) -> None:
         """Validate and take a snapshot where it is time."""
