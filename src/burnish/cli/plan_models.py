@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from burnish.plan.model_pick import Choice
     from burnish.plan.models import Limits, Row
 
+_WIDE = 150  # columns of a terminal that has room for every figure
+_MEMORY = {"lora": "LoRA", "full": "full"}  # the column of what a purpose takes; serving takes the weights
 _SCENES = ("fraud", "defects", "finance", "medical")
 
 
@@ -119,15 +121,24 @@ def _print(rows: Sequence["Row"], limits: "Limits", choice: "Choice") -> None:
     table = Table(title=f"models that {limits.task}", title_justify="left", title_style="bold", box=None)
     table.add_column("model", no_wrap=True)
     speeds = ("images/s",) if is_image else ("read tokens/s", *(("new tokens/s",) if limits.task == "generate" else ()))
-    for column in (
+    columns = (
         "parameters", *FORMATS, *(() if is_image else ("cache/token",)), "full", "LoRA",
         f"GFLOP/{'image' if is_image else 'token'}", *speeds, "p50",
-    ):  # fmt: skip
-        table.add_column(column, justify="right", overflow="fold")
+    )  # fmt: skip
+    console = Console()
+    beside = {*FORMATS, "cache/token", "full", "LoRA", "GFLOP/token", "GFLOP/image"} - {
+        _MEMORY.get(limits.purpose, limits.held)
+    }
+    shown = [at for at, column in enumerate(columns) if console.width >= _WIDE or column not in beside]
+    for at in shown:
+        table.add_column(columns[at], justify="right", min_width=len(max(columns[at].split(), key=len)))
     for row in rows:
         style = "bold" if row is choice.picked else "dim" if not isinstance(row.speed, Speed) else ""
-        table.add_row(*_cells(row, limits), style=style)
-    Console().print(table)
+        name, *cells = _cells(row, limits)
+        table.add_row(name, *(cells[at] for at in shown), style=style)
+    console.print(table)
+    if len(shown) < len(columns):
+        click.echo(f"a terminal of {_WIDE} columns shows the other formats too; --json has everything")
     untimed: dict[str, list[str]] = {}
     for row in rows:
         if not isinstance(row.speed, Speed):
