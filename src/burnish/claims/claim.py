@@ -60,7 +60,8 @@ class Figure:
 
     def show(self, value: float) -> str:
         """Write a value; what reads 92 % was published so, ours has one digit more."""
-        return show(value, self.form, digits=0 if value == self.published else 1)
+        is_small = self.form == "share" and value < 0.01  # 0.1 % is published with its digit
+        return show(value, self.form, digits=0 if value == self.published and not is_small else 1)
 
 
 @dataclass(frozen=True)
