@@ -84,7 +84,12 @@ class _Graph:
         head = embedding if shape.is_tied else self._weight("lm_head.weight")
         logits = op.matmul(self._norm(x, "model.norm"), head, transpose_a=False, transpose_b=True)
         logits.output(0).set_names({"logits"})
-        return self.openvino.Model([op.result(logits)], self.sinks, [ids, mask, positions, self.beam], "burnish")
+        model = self.openvino.Model([op.result(logits)], self.sinks, [ids, mask, positions, self.beam], "burnish")
+        for number, node in enumerate(model.get_ordered_ops()):
+            if node.get_type_name() != "Parameter":
+                # OpenVINO counts over the whole process; equal graphs shall be equal bytes
+                node.set_friendly_name(f"{node.get_type_name()}_{number}")
+        return model
 
     def _attention(self, x: Any, layer: int) -> Any:
         op, shape, prefix = self.op, self.shape, f"model.layers.{layer}.self_attn."
