@@ -8,7 +8,7 @@ from typing import Any
 from step_reading import ALPHA, LEARNING_RATE, RANK, Clock, Reading, arguments, documents, quiet
 
 from burnish.learn.loop import LoopConfig, fit
-from burnish.learn.packing import Row, Sample, filled, pack
+from burnish.learn.packing import Row, Sample, pack
 from burnish.learn.schedules import WarmupLinear
 from burnish.learn.task import TokenTask
 from burnish.nn.compiled import compile_layers
@@ -42,7 +42,7 @@ def main() -> None:
     reading = Reading("burnish", given.mode, row_tokens)
     with tempfile.TemporaryDirectory() as folder:
         out = fresh(Path(folder) / "stage", "train", EventLog(Path(folder) / "events.jsonl"))
-        rows = filled(pack(samples, row_tokens=row_tokens, seed=0), row_tokens)
+        rows = pack(samples, row_tokens=row_tokens, seed=0, is_filled=config.should_compile)
         fitted = fit(model, _timed(rows, reading), (), TokenTask(), config, out)
     reading.step_s.append(reading.settings.pop("clock").lap_s())
     reading.losses = [row["loss_nats"] for row in fitted.log]

@@ -47,39 +47,25 @@ class Row:
         return len(self.ids) - self.num_filler
 
 
-def filled(rows: Iterator[Row], row_tokens: int) -> Iterator[Row]:
-    """Bring rows to one length with a last example that counts nothing: compiled code meets one shape alone."""
-    for row in rows:
-        missing = row_tokens - len(row.ids)
-        yield (
-            row
-            if missing == 0
-            else Row(
-                row.ids + [0] * missing,
-                row.positions + list(range(missing)),
-                row.labels + [IGNORED] * missing,
-                row.weights + [0.0] * missing,
-                missing,
-            )
-        )
-
-
-def pack(samples: Sequence[Sample], *, row_tokens: int, seed: int) -> Iterator[Row]:
+def pack(samples: Sequence[Sample], *, row_tokens: int, seed: int, is_filled: bool = False) -> Iterator[Row]:
     """Pack endlessly: each epoch in a new order drawn from `seed`, first come, first placed.
 
     Every sample is used once an epoch; a row ends where the next sample would not fit.
+
+    Args:
+        is_filled: bring every row to `row_tokens`, for compiled code, which is made for one shape.
 
     Raises:
         RecipeError: no samples, or one longer than a row.
     """
     for places in place([len(sample.ids) for sample in samples], row_tokens=row_tokens, seed=seed):
-        yield lay([samples[index] for index in places])
+        yield lay([samples[index] for index in places], fill_to=row_tokens if is_filled else 0)
 
 
-def pack_once(samples: Sequence[Sample], *, row_tokens: int) -> list[Row]:
+def pack_once(samples: Sequence[Sample], *, row_tokens: int, is_filled: bool = False) -> list[Row]:
     """Pack each sample once, in order, for validation."""
-    lengths = [len(sample.ids) for sample in samples]
-    return [lay([samples[index] for index in places]) for places in place_once(lengths, row_tokens=row_tokens)]
+    rows = place_once([len(sample.ids) for sample in samples], row_tokens=row_tokens)
+    return [lay([samples[index] for index in places], fill_to=row_tokens if is_filled else 0) for places in rows]
 
 
 def place(lengths: Sequence[int], *, row_tokens: int, seed: int) -> Iterator[list[int]]:
@@ -120,8 +106,8 @@ def place_once(lengths: Sequence[int], *, row_tokens: int) -> list[list[int]]:
     return [*rows, waiting] if waiting else rows
 
 
-def lay(samples: Sequence[Sample]) -> Row:
-    """Lay samples end to end in one row."""
+def lay(samples: Sequence[Sample], *, fill_to: int = 0) -> Row:
+    """Lay samples end to end in one row, and bring it to `fill_to` tokens by a last example that counts nothing."""
     ids: list[int] = []
     positions: list[int] = []
     labels: list[int] = []
@@ -134,4 +120,11 @@ def lay(samples: Sequence[Sample]) -> Row:
             token if weight else IGNORED for token, weight in zip(sample.ids[1:], sample.weights[1:], strict=True)
         ]
         labels.append(IGNORED)
-    return Row(ids, positions, labels, weights)
+    missing = max(0, fill_to - len(ids))
+    return Row(
+        ids + [0] * missing,
+        positions + list(range(missing)),
+        labels + [IGNORED] * missing,
+        weights + [0.0] * missing,
+        missing,
+    )

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from burnish.errors import BurnishError, RecipeError
-from burnish.learn.packing import IGNORED, Row, Sample, filled, lay, place, place_once
+from burnish.learn.packing import IGNORED, Row, Sample, lay, place, place_once
 from burnish.learn.preference_loss import PreferenceLoss, Sigmoid, pair_losses, strength
 from burnish.learn.task import Measures
 from burnish.nn.cross_entropy import linear_logprobs
@@ -201,9 +201,8 @@ def _base_alone(model: Any) -> Iterator[Any]:
 
 def _pair_row(pairs: Sequence[Pair], fill_to: int) -> PairRow:
     answers = [answer for pair in pairs for answer in (pair.chosen, pair.rejected)]
-    row = lay(answers)
     return PairRow(
-        next(filled(iter([row]), fill_to)) if fill_to else row,
+        lay(answers, fill_to=fill_to),
         [sum(weight > 0 for weight in answer.weights[1:]) for answer in answers],
         [logprob for pair in pairs for logprob in pair.reference or ()],
     )

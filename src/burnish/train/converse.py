@@ -53,8 +53,8 @@ def converse(
         out, "validation", read_conversations(data, "validation", at_most=config.validation_records)
     )
     row_tokens = config.loop.row_tokens
-    items = pack(train, row_tokens=row_tokens, seed=config.seed)
-    validation = pack_once(held_out, row_tokens=row_tokens)
+    items = pack(train, row_tokens=row_tokens, seed=config.seed, is_filled=config.is_compiled)
+    validation = pack_once(held_out, row_tokens=row_tokens, is_filled=config.is_compiled)
     tuned = tune(out, base, config, TokenTask(smoothing_frac=config.smoothing_frac), items, validation)
     if desk.left_out:
         lines = (json.dumps(asdict(one), ensure_ascii=False) + "\n" for one in desk.left_out)

@@ -1,6 +1,7 @@
 """Fine-tune a base model on labelled records: the text is the user's turn, the label the assistant's."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from burnish.artifacts import DatasetArtifact, Draft, Measurement, ModelArtifact
 from burnish.errors import RecipeError
@@ -48,9 +49,9 @@ def finetune(
     labels = config.task.labels
     records = read_labelled(data, "train", labels)
     held_out = read_labelled(data, "validation", labels, at_most=config.validation_records)
-    row_tokens = config.loop.row_tokens
-    items = pack([_sample(chat, record, config) for record in records], row_tokens=row_tokens, seed=config.seed)
-    validation = pack_once([_sample(chat, record, config) for record in held_out], row_tokens=row_tokens)
+    shape: dict[str, Any] = {"row_tokens": config.loop.row_tokens, "is_filled": config.is_compiled}
+    items = pack([_sample(chat, record, config) for record in records], seed=config.seed, **shape)
+    validation = pack_once([_sample(chat, record, config) for record in held_out], **shape)
     task = TokenTask(config.adversarial, config.smoothing_frac)
     tuned = tune(out, base, config, task, items, validation)
     evidence = evidence_of(tuned, num_records=len(records), num_held_out=len(held_out))

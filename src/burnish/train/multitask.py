@@ -148,7 +148,7 @@ def _train(
     names = [task.name for task in tasks]
     model, groups, precision = open_trainable(base, config)
     attach_heads(model, tasks)
-    is_filled = loop.should_compile and not is_encoder(base.payload)
+    is_filled = config.is_compiled and not is_encoder(base.payload)
     train, validation, test = (_of(part, names) for part in (texts.train, texts.validation, texts.test))
     items = pack_labelled(train, row_tokens=loop.row_tokens, seed=config.seed, is_filled=is_filled)
     combiner = open_combiner(config.combination, {task.name: len(task.labels) for task in tasks})

@@ -58,7 +58,7 @@ def prefer(out: Workdir, base: ModelArtifact, data: DatasetArtifact, *, config: 
     if not is_adapter(config.method):
         known = _reference(out, base, config, [*pairs, *held_out])
         pairs, held_out = ([replace(p, reference=known[p.key]) for p in some] for some in (pairs, held_out))
-    shape: dict[str, Any] = {"row_tokens": config.loop.row_tokens, "is_filled": config.loop.should_compile}
+    shape: dict[str, Any] = {"row_tokens": config.loop.row_tokens, "is_filled": config.is_compiled}
     items = pack_pairs(pairs, seed=config.seed, **shape)
     tuned = tune(out, base, config, _task(config), items, pack_pairs_once(held_out, **shape))
     desk.write(out)

@@ -49,8 +49,9 @@ def pretrain(
     pieces = Pieces(ends.documents(out, "train", records), row_tokens=row_tokens)
     watched = Pieces(ends.documents(out, "validation", held_out), row_tokens=row_tokens)
     task = TextTask(num_bytes=sum(len(record.text.encode()) for record in held_out))
-    items = pack(pieces, row_tokens=row_tokens, seed=config.seed)
-    tuned = tune(out, base, config, task, items, pack_once(watched, row_tokens=row_tokens))
+    items = pack(pieces, row_tokens=row_tokens, seed=config.seed, is_filled=config.is_compiled)
+    validation = pack_once(watched, row_tokens=row_tokens, is_filled=config.is_compiled)
+    tuned = tune(out, base, config, task, items, validation)
     evidence = evidence_of(tuned, num_records=len(records), num_held_out=len(held_out))
     evidence += (
         Measurement(

@@ -79,6 +79,11 @@ class TuneConfig:
                 "precision fp16 holds a base that stays as it is; use bf16 or fp32 to train all its numbers"
             )
 
+    @property
+    def is_compiled(self) -> bool:
+        """Tell whether a decoder's layers are compiled, so that its rows must be of one length."""
+        return self.loop.should_compile and not isinstance(self.method, Prefix | Prompt)
+
 
 @dataclass
 class Tuned:
@@ -118,8 +123,7 @@ def open_trainable(base: ModelArtifact, config: TuneConfig) -> tuple[Any, tuple[
     torch.manual_seed(config.seed)
     precision = resolve(config.precision)
     model, groups = prepare(open_base(base, config, precision), config.method, base.payload)
-    is_compiled = config.loop.should_compile and not isinstance(config.method, Prefix | Prompt)
-    if is_compiled and not is_encoder(base.payload):
+    if config.is_compiled and not is_encoder(base.payload):
         compile_layers(model)
     return model, groups, precision
 
