@@ -44,7 +44,6 @@ class Live:
 
     Args:
         model: with what trains requiring gradients.
-        num_steps: of the whole training.
     """
 
     def __init__(self, model: Any) -> None:

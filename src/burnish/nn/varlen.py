@@ -7,13 +7,35 @@ Legend: B rows (1), N query heads, K key heads, T tokens, H width of a head, E e
 
 import inspect
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from burnish.runtime import need
 
 NAME = "burnish_varlen"
-_MIN_BORDERS = 16
-_MIN_LENGTH = 128  # tokens, a block of the kernel
+
+
+@dataclass
+class Sizes:
+    """Sizes that all rows share, each a power of two that only grows: compiled code is made again for each new one.
+
+    The kernel works through as many blocks as they ask for, so both begin small.
+
+    Attributes:
+        num_borders: of a row's examples, its end among them.
+        max_length_tokens: of an example; 128 is a block of the kernel.
+    """
+
+    num_borders: int = 16
+    max_length_tokens: int = 128
+
+    def grow(self, num_borders: int, length_tokens: int) -> None:
+        """Make room for a row."""
+        self.num_borders = max(self.num_borders, _power_of_two(num_borders))
+        self.max_length_tokens = max(self.max_length_tokens, _power_of_two(length_tokens))
+
+
+_SIZES = Sizes()  # of this process
 
 
 def register_varlen(window_tokens: int | None = None) -> str:
@@ -30,11 +52,12 @@ def is_varlen(model_config: Any) -> bool:
     return str(model_config._attn_implementation).startswith(NAME)
 
 
-def packed(positions: Sequence[int], device: Any) -> dict[str, Any]:
+def packed(positions: Sequence[int], device: Any, sizes: Sizes = _SIZES) -> dict[str, Any]:
     """Tell the attention where the examples of a row lie.
 
-    The kernel works through as many blocks as borders and the longest example ask for, so both are close; both are
-    powers of two, so that compiled code meets few of them.
+    Args:
+        positions: of the row's tokens, restarting at 0 with each example.
+        sizes: grow where the row asks for it.
 
     Returns:
         `cu_seq_lens_q`: where each example begins, and the row's end, repeated to fill up: (E + 1 or more) int32;
@@ -44,11 +67,11 @@ def packed(positions: Sequence[int], device: Any) -> dict[str, Any]:
     starts = [index for index, position in enumerate(positions) if position == 0]
     end = len(positions)
     longest = max(after - start for start, after in zip(starts, [*starts[1:], end], strict=True))
-    num_filled = max(_MIN_BORDERS, _power_of_two(len(starts) + 1))
-    borders = starts + [end] * (num_filled - len(starts))
+    sizes.grow(len(starts) + 1, longest)
+    borders = starts + [end] * (sizes.num_borders - len(starts))
     return {
         "cu_seq_lens_q": torch.tensor(borders, dtype=torch.int32, device=device),
-        "max_length_q": max(_MIN_LENGTH, _power_of_two(longest)),
+        "max_length_q": sizes.max_length_tokens,
     }
 
 

@@ -52,7 +52,7 @@ def adamw_step(
 @functools.cache
 def _kernel() -> Any:
     """Make the kernel; Triton is imported no earlier."""
+    need("triton", extra="train")
     from burnish.nn.kernels.adamw_triton import adamw_kernel
 
-    need("triton", extra="train")
     return adamw_kernel
