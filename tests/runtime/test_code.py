@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from burnish.errors import RecipeError
+from burnish.runtime import code
 from burnish.runtime.code import code_digest
 
 STAGE = '''"""A room."""
@@ -25,6 +26,10 @@ HELPER = """def double(x):
     # twice
     return 2 * x
 """
+CONSTANTS = """from pathlib import Path
+A = 1
+TABLE = Path(__file__).with_name("table.json")
+"""
 
 
 @pytest.fixture
@@ -37,7 +42,9 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         "helper.py": HELPER,
         "unused.py": "x = 1\n",
         "late/__init__.py": "",
-        "late/constants.py": "A = 1\n",
+        "late/constants.py": CONSTANTS,
+        "late/table.json": "[1, 2]",
+        "late/other.json": "[1, 2]",
         "deep/__init__.py": "",
         "deep/inner.py": "import sys\nsys.was_imported = True\nimport not_installed_here\nvalue = 3\n",
     }.items():
@@ -77,6 +84,7 @@ def digest(package: Path) -> str:
         ("stage.py", '"""Make it."""', '"""Make it well."""'),
         ("stage.py", '"""A room."""', '"""The room."""'),
         ("unused.py", "x = 1", "x = 2"),
+        ("late/other.json", "[1, 2]", "[1, 3]"),
     ],
 )
 def test_words_layout_and_unreachable_code_do_not_count(package: Path, name: str, old: str, new: str) -> None:
@@ -91,6 +99,7 @@ def test_words_layout_and_unreachable_code_do_not_count(package: Path, name: str
         ("stage.py", "+ constants.A", "- constants.A"),
         ("helper.py", "2 * x", "3 * x"),
         ("late/constants.py", "A = 1", "A = 2"),
+        ("late/table.json", "[1, 2]", "[1, 3]"),
         ("deep/inner.py", "value = 3", "value = 4"),
         ("__init__.py", "", "VERSION = 2\n"),
     ],
@@ -99,6 +108,17 @@ def test_code_that_the_stage_can_reach_counts(package: Path, name: str, old: str
     before = digest(package)
     edit(package / name, old, new)
     assert digest(package) != before
+
+
+def test_every_packaged_data_file_counts() -> None:
+    """It is named in full by a module beside it, so that the digest of a stage that reads it is not blind to it."""
+    root = Path(code.__file__).parents[1]
+    files = [path for path in root.rglob("*.*") if path.suffix not in (".py", ".pyc") and path.name != "py.typed"]
+    assert root / "data" / "kernel" / "letter_pairs.json" in files
+    for file in files:
+        beside = file.parent.glob("*.py")
+        assert any(f'"{file.name}"' in module.read_text(encoding="utf-8") for module in beside), file
+        assert code._DATA_FILE.fullmatch(file.name)
 
 
 def test_hashing_imports_nothing(package: Path) -> None:

@@ -1,9 +1,10 @@
-"""The code fingerprint: a digest of the code that a stage can reach, blind to comments and layout."""
+"""The code fingerprint: a digest of the code that a stage can reach and its data files, blind to comments and layout."""
 
 import ast
 import functools
 import hashlib
 import importlib.util
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 from burnish.errors import RecipeError
 
+_DATA_FILE = re.compile(r"\w[\w-]*\.(?!py$)\w+")
 _HOW_NOT_WHAT = ("burnish.artifacts", "burnish.runtime", "burnish.errors")
 
 
@@ -18,7 +20,8 @@ def code_digest(stage: Callable[..., Any]) -> str:
     """Hash the modules of the stage's own package that its module imports, directly or not.
 
     A module that is run by command rather than imported counts where it is named in `STARTS`, a tuple of
-    module names. `artifacts`, `runtime` and `errors` say how a stage runs, not what it computes, and stay out.
+    module names. A data file counts where it lies beside a module that names it in a text of its own, as
+    `Path(__file__).with_name("table.json")` does. `artifacts`, `runtime` and `errors` say how a stage runs, not what it computes, and stay out.
     Docstrings, comments and layout do not count: the syntax tree does.
 
     Raises:
@@ -39,17 +42,23 @@ def _visit(module: str, package: str, seen: dict[str, str]) -> None:
     path = _source(module)
     if path is None:
         return
-    digest, imports = _read(path, path.stat().st_mtime_ns, module)
+    digest, imports, texts = _read(path, path.stat().st_mtime_ns, module)
     seen[module] = digest
+    for text in texts:
+        file = path.with_name(text)
+        if file.is_file():
+            seen[f"{module} {text}"] = _file_digest(file, file.stat().st_mtime_ns)
     for name in imports:
         if name.split(".", 1)[0] == package:
             _visit(name, package, seen)
 
 
 @functools.cache
-def _read(path: Path, _mtime_ns: int, module: str) -> tuple[str, tuple[str, ...]]:
+def _read(path: Path, _mtime_ns: int, module: str) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+    """Give a module's digest, what it imports, and the texts in it that may name a data file beside it."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     imports: set[str] = set()
+    texts: set[str] = set()
     is_package = path.name == "__init__.py"
     for node in ast.walk(tree):
         match node:
@@ -61,9 +70,16 @@ def _read(path: Path, _mtime_ns: int, module: str) -> tuple[str, tuple[str, ...]
                 imports.update(f"{base}.{name.name}" for name in names)
             case ast.Assign(targets=[ast.Name(id="STARTS")], value=ast.Tuple(elts=names)):
                 imports.update(str(name.value) for name in names if isinstance(name, ast.Constant))
+            case ast.Constant(value=str(text)) if _DATA_FILE.fullmatch(text):
+                texts.add(text)
             case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef() | ast.Module() if ast.get_docstring(node):
                 node.body = node.body[1:]
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest(), tuple(sorted(imports))
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest(), tuple(sorted(imports)), tuple(sorted(texts))
+
+
+@functools.cache
+def _file_digest(path: Path, _mtime_ns: int) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _resolve(module: str, source: str | None, level: int, is_package: bool) -> str:
