@@ -17,16 +17,16 @@ from burnish.errors import RecipeError
 from burnish.learn.loop import LoopConfig
 from burnish.learn.packing import Sample, pack_once
 from burnish.learn.schedules import WarmupLinear
-from burnish.learn.task import TokenTask, loss_sum
-from burnish.nn.chat import LabelTask
-from burnish.nn.weights import device, open_model, quiet_transformers
+from burnish.learn.task import TokenTask, loss_sum, mean_loss
+from burnish.nn.chat import ChatFormat, LabelTask
+from burnish.nn.weights import device, open_model, open_tokenizer, open_tuned, quiet_transformers
 from burnish.runtime import Run
 from burnish.runtime.recipes import fill
 from burnish.train.base import BaseConfig, LocalModel, take_base
 from burnish.train.finetune import FinetuneConfig, finetune
 from burnish.train.merge import MergeConfig, merge
 from burnish.train.methods import Full, Lora, Method, Prefix, Prompt, Unfreeze, prepare
-from conftest import make_model, read_lines
+from conftest import HEADLINES, make_model, read_lines
 
 CONFIG = FinetuneConfig(
     LabelTask("Which?", ("serious", "sarcastic")),
@@ -70,12 +70,23 @@ def losses_of(tuned: ModelArtifact) -> list[float]:
 
 
 @pytest.mark.parametrize(("method", "rate"), METHODS)
-def test_every_method_learns(
+def test_every_method_learns_and_opens_again_as_it_was(
     run: Run, base: ModelArtifact, headlines: DatasetArtifact, method: Method, rate: float
 ) -> None:
     config = replace(CONFIG, method=method, loop=replace(CONFIG.loop, learning_rate=rate))
-    losses = losses_of(run(finetune, base, headlines, config=config))
+    tuned = run(finetune, base, headlines, config=config)
+    losses = losses_of(tuned)
     assert losses[-1] < 0.8 * losses[0]
+    opened = open_tuned(base.payload, tuned.payload, precision="fp32")
+    chat = ChatFormat(open_tokenizer(base.payload))
+    answered = [chat.answered(CONFIG.task.messages(text), label) for text, label in HEADLINES]
+    held_out = [
+        Sample(each.ids, tuple(float(place >= each.answer_start) for place in range(len(each.ids))))
+        for each in answered
+    ]
+    again = mean_loss(opened, pack_once(held_out, row_tokens=512))
+    if not isinstance(method, Lora) or method.base_bits == 16:  # others are opened on the full base, and differ
+        assert again == pytest.approx(tuned.measurement("validation_loss_nats").value, rel=1e-4)
 
 
 def samples() -> list[Sample]:
