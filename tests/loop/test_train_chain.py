@@ -94,3 +94,13 @@ def test_what_does_not_go_together_is_refused(values: dict[str, Any], changes: d
     train = {"kind": "finetune", "task": TASK}
     with pytest.raises(RecipeError, match=words):
         fill(TrainRecipe, {k: v for k, v in (values | {"train": train} | changes).items() if v is not None})
+
+
+def test_a_task_of_a_source_that_is_not_collected_is_refused(values: dict[str, Any]) -> None:
+    labels = TASK["labels"]
+    tasks = [
+        {"name": "tone", "labels": labels, "source": "files"},
+        {"name": "mood", "labels": labels, "source": "blog"},
+    ]
+    with pytest.raises(RecipeError, match=r"task mood has source 'blog'; collect.sources are, by kind: files"):
+        fill(TrainRecipe, values | {"train": {"kind": "multitask", "tasks": tasks}})

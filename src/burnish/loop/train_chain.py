@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from burnish.artifacts import DatasetArtifact, ReportArtifact
 from burnish.data.clean import CleanConfig, clean
-from burnish.data.collect import CollectConfig, collect
+from burnish.data.collect import CollectConfig, collect, source_names
 from burnish.data.find_copies import FindCopiesConfig, find_copies
 from burnish.data.select import SelectConfig, select
 from burnish.data.split import SplitConfig, split
@@ -71,6 +71,8 @@ class TrainRecipe:
             raise RecipeError("score and general belong together: give both, or leave both out")
         if self.score is not None and isinstance(self.train, MultitaskConfig):
             raise RecipeError("multitask scores its own tasks; leave score and general out")
+        if self.collect is not None and isinstance(self.train, MultitaskConfig):
+            _check_sources(self.train, source_names(self.collect.sources))
 
 
 def train_chain(run: Run, recipe: TrainRecipe) -> ReportArtifact:
@@ -106,3 +108,12 @@ def take_data(gated: Gated, recipe: TrainRecipe) -> tuple[DatasetArtifact, ...]:
     copies = gated("copies", find_copies, cleaned, config=recipe.find_copies)
     good = gated("select", select, cleaned, copies, config=recipe.select)
     return raw, cleaned, copies, good, gated("split", split, good, config=recipe.split)
+
+
+def _check_sources(train: MultitaskConfig, names: list[str]) -> None:
+    """Refuse a task whose labels stand in a source that is not collected, before anything is."""
+    for task in train.tasks:
+        if task.source and task.source not in names:
+            raise RecipeError(
+                f"train.tasks: task {task.name} has source {task.source!r}; collect.sources are, by kind: {', '.join(names)}"
+            )
