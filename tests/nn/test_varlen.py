@@ -1,5 +1,7 @@
 """Where packed attention is told its examples lie; the attention itself needs a GPU."""
 
+from itertools import pairwise
+
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,7 +24,7 @@ def test_borders_are_the_examples_and_sizes_never_fall(rows: list[list[int]]) ->
         assert told["cu_seq_lens_q"].dtype == torch.int32
         assert told["max_length_q"] >= max(lengths)
         asked.append((len(borders), told["max_length_q"]))
-    assert all(before[i] <= after[i] for before, after in zip(asked, asked[1:], strict=False) for i in (0, 1))
+    assert all(before[i] <= after[i] for before, after in pairwise(asked) for i in (0, 1))
     assert all(size.bit_count() == 1 for both in asked for size in both)
 
 
