@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 from quickstart_chain import quickstart
+from sealed_chain import Chain, number
 
 from burnish.report.table import print_table, rows_for_terminal
 from burnish.report.view import as_json, read_view
@@ -42,3 +43,24 @@ def test_a_side_that_was_not_measured_is_a_dash(tmp_path: Path) -> None:
     view = read_view(chain.passed(without="served_quality"), title="t", price_per_hour=0.1, currency="USD")
     rows = {row[0]: row[1:] for row in rows_for_terminal(as_json(view))}
     assert rows["Accuracy"] == ("51.4 % (47.0 – 55.8)", "–", "", "– one side only")
+
+
+def test_a_training_that_measured_nothing_else_has_no_table(tmp_path: Path) -> None:
+    chain = Chain(tmp_path)
+    chain.seal("base", "burnish.train.base.take_base", "model", (number("size_bytes", 5e8, "bytes"),))
+    chain.seal(
+        "tuned",
+        "burnish.train.converse.converse",
+        "model",
+        (number("validation_loss_nats", 3.42, "nats"),),
+        parents="base",
+    )
+    view = read_view(chain.passed(), title="Dialogues", price_per_hour=0.1, currency="USD")
+    printed = io.StringIO()
+    print_table(as_json(view), file=printed, width=200)
+    assert printed.getvalue().splitlines() == [
+        "Dialogues",
+        "A model, tuned, with a validation loss of 3.42 nats at the end. Nothing was measured both before and after.",
+    ]
+    assert [node.words for node in view.nodes if node.is_trunk] == ["Base model", "Tuned model"]
+    assert view.result_words == "tuned model"

@@ -42,6 +42,8 @@ class PlainConsole:
             sys.stdout.flush()
 
     def _progress(self, event: Progress) -> None:
+        if event.total == 0:
+            return  # it counted nothing
         key = (event.stage, event.task)
         now = time.monotonic()
         began_s = self._began_s.setdefault(key, now)

@@ -57,11 +57,17 @@ class Cast:
     base: Artifact | None
     base_quality: Artifact | None
     tuned: Artifact | None
+    merged: Artifact | None
     compressed: Artifact | None
     parity: Artifact | None
     baseline_load: Artifact | None
     served_load: Artifact | None
     served_quality: Artifact | None
+
+    @property
+    def result(self) -> Artifact | None:
+        """Give the model that the run is about: the last one made."""
+        return self.compressed or self.merged or self.tuned
 
 
 def assign(artifacts: tuple[Artifact, ...]) -> Cast:
@@ -85,6 +91,7 @@ def assign(artifacts: tuple[Artifact, ...]) -> Cast:
         base=by_stage.get("burnish.train.base.take_base"),
         base_quality=by_stage.get("burnish.evaluate.score.score_model"),
         tuned=next((by_stage[stage] for stage in _TUNED if stage in by_stage), None),
+        merged=by_stage.get("burnish.train.merge.merge"),
         compressed=by_stage.get("burnish.compress.quantize.quantize"),
         parity=by_stage.get("burnish.evaluate.parity.check_parity"),
         baseline_load=by_stage.get("burnish.evaluate.generate.load_generate"),

@@ -134,7 +134,7 @@ def _axes(drawing: Drawing, levels: list[float], x_max: float, place: Place) -> 
         drawing.line(_LEFT, y, right, y, "grid")
         drawing.text(_LEFT - 8, y + 4, f"{level:.{decimals}f}", "tick", "end")
     for step in ticks(0, x_max, 6 if drawing.width > 500 else 4):
-        if step <= x_max:
+        if step <= x_max and step == round(step):
             x = place(step, levels[0])[0]
             drawing.line(x, _TOP + _PLOT_HEIGHT, x, _TOP + _PLOT_HEIGHT + 4, "axis")
             drawing.text(x, drawing.height - 22, f"{step:,.6g}", "tick", "middle")

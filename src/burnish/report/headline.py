@@ -32,7 +32,7 @@ def headline(cast: Cast, rows: tuple[Row, ...]) -> Sentence:
     said = [clause for clause in clauses if clause]
     made = _made(cast)
     if not said:
-        return (*made, Span(". Nothing was measured both before and after."))
+        return (*made, *_ended(cast), Span(". Nothing was measured both before and after."))
     sentence: list[Span] = [*made, Span(", now " if len(made) > 1 else " now ")]
     for index, clause in enumerate(said):
         if index:
@@ -86,6 +86,11 @@ def _made(cast: Cast) -> Sentence:
     for index, step in enumerate(steps):
         joined += [Span(", " if index == 0 else " and "), step]
     return tuple(joined)
+
+
+def _ended(cast: Cast) -> Sentence:
+    loss = look(cast.tuned, "validation_loss_nats")
+    return () if loss is None else (Span(f", with a validation loss of {significant(loss.value)} nats at the end"),)
 
 
 def _speed(rows: dict[str, Row]) -> Sentence:

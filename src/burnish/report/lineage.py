@@ -19,7 +19,7 @@ class Node:
 
     Attributes:
         parents: positions of its parents in the list of nodes.
-        is_trunk: whether the served model descends from it (or is it).
+        is_trunk: whether the model that the run is about descends from it (or is it).
     """
 
     words: str
@@ -51,7 +51,7 @@ def lineage(cast: Cast) -> tuple[Node, ...]:
     outside: dict[str, Parent] = {}
     for artifact in cast.everyone:
         _visit(artifact, known, outside, order)
-    trunk = _ancestors(cast.compressed, known) if cast.compressed else set()
+    trunk = _ancestors(cast.result, known) if cast.result else set()
     place = {digest: index for index, digest in enumerate(order)}
     seconds = max((artifact.manifest.seconds for artifact in known.values()), default=0.0) or 1.0
     memory = max((artifact.manifest.peak_memory_bytes for artifact in known.values()), default=0) or 1
@@ -64,7 +64,7 @@ def lineage(cast: Cast) -> tuple[Node, ...]:
 
 
 def rail(nodes: tuple[Node, ...]) -> str:
-    """Draw an arc from every parent to its child, beside the list; the line of the served model stands out."""
+    """Draw an arc from every parent to its child, beside the list; the line of the model that the run is about stands out."""
     edges = [(parent, child) for child, node in enumerate(nodes) for parent in node.parents]
     longest = max((child - parent for parent, child in edges), default=1)
     drawing = Drawing(_RAIL, _ROW * len(nodes), "", "rail")

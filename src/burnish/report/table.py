@@ -26,7 +26,7 @@ def rows_for_terminal(report: Mapping[str, Any], *, has_intervals: bool = True) 
 
 
 def print_table(report: Mapping[str, Any], *, file: IO[str] | None = None, width: int | None = None) -> None:
-    """Print the before/after table.
+    """Print the title, the before/after table where something was measured, and what it says.
 
     Args:
         report: the content of report.json.
@@ -45,8 +45,9 @@ def print_table(report: Mapping[str, Any], *, file: IO[str] | None = None, width
         table.add_column(head, justify="right" if 0 < index < 4 else "left", no_wrap=index == 4)
     for row, raw in zip(rows_for_terminal(report, has_intervals=has_intervals), report["table"], strict=True):
         table.add_row(*(Text(cell) for cell in row[:4]), Text(row[4], style=_STYLES.get(raw["verdict"], "")))
-    console.print(table)
-    hint = "" if has_intervals else "The 95 % intervals are in the report; a terminal of 104 columns shows them here."
+    console.print(table if report["table"] else table.title)
+    is_cut = not has_intervals and any(row["before_interval"] or row["after_interval"] for row in report["table"])
+    hint = "The 95 % intervals are in the report; a terminal of 104 columns shows them here." if is_cut else ""
     for line in (report.get("headline"), report.get("caveat"), hint):
         if line:
             console.print(Text(line))

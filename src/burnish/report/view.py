@@ -20,13 +20,15 @@ from burnish.report.parity import Parity, read_parity
 
 _TILES = ("throughput_tokens_per_s", "size_bytes", "accuracy_frac", "latency_p50_ms", "memory_bytes")
 _MAX_TILES = 4
+_LOSS_OF = {"burnish.train.prefer.prefer": "pair of answers", "burnish.train.multitask.multitask": "label"}
 
 
 @dataclass(frozen=True)
 class Training:
-    """Hold what the tuning left: its curve and its figures in words."""
+    """Hold what the tuning left: its curve, what the loss is one of, and its figures in words."""
 
     curve: Curve
+    loss_of: str
     facts: tuple[tuple[str, str], ...]
 
 
@@ -56,6 +58,7 @@ class View:
     training: Training | None
     parity: Parity | None
     nodes: tuple[Node, ...]
+    result_words: str
     machines: tuple[Machine, ...]
     methods: tuple[Methods, ...]
     warnings: tuple[str, ...]
@@ -72,7 +75,7 @@ def read_view(artifacts: tuple[Artifact, ...], *, title: str, price_per_hour: fl
     """
     cast = assign(artifacts)
     rows = compare(
-        (cast.base_quality, cast.base, cast.baseline_load),
+        (cast.base_quality, cast.base if cast.compressed else None, cast.baseline_load),
         (cast.served_quality, cast.compressed, cast.served_load),
         price_per_hour=price_per_hour,
         currency=currency,
@@ -99,6 +102,7 @@ def read_view(artifacts: tuple[Artifact, ...], *, title: str, price_per_hour: fl
         training=training,
         parity=parity,
         nodes=lineage(cast),
+        result_words="" if cast.result is None else words_for(cast.result.stage).lower(),
         machines=machines(artifacts),
         methods=tuple(Methods(words_for(a.stage), a.digest[:12], a.evidence) for a in artifacts if a.evidence),
         warnings=tuple(warnings[0 if broken else 1 :]),
@@ -152,13 +156,16 @@ def _training(tuned: Artifact | None) -> tuple[Training | None, int]:
             validation.append(Point(step, held_out))
     if not training and not validation:
         return None, broken
-    return Training(Curve(tuple(training), tuple(validation)), _training_facts(tuned)), broken
+    curve = Curve(tuple(training), tuple(validation))
+    return Training(curve, _LOSS_OF.get(tuned.stage, "token"), _training_facts(tuned)), broken
 
 
 def _training_facts(tuned: Artifact) -> tuple[tuple[str, str], ...]:
     wanted = (
         ("validation_loss_nats", "Validation loss", "nats"),
         ("train_loss_nats", "Training loss", "nats"),
+        ("validation_bits_per_byte", "Bits per byte, held out", "bits/byte"),
+        ("preference_accuracy_frac", "Better answer preferred", "1"),
         ("trained_parameters", "Parameters trained", ""),
         ("trained_frac", "Share of the model", "1"),
         ("train_tokens", "Tokens read", ""),
