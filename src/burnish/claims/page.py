@@ -12,25 +12,18 @@ from burnish.claims.claim import Verdict
 from burnish.claims.ledger import Reading, Row, read_together
 from burnish.report.figures import plural, show_exact
 from burnish.report.svg import Drawing
-from burnish.report.templates import SHARED, render_template
+from burnish.report.templates import PageConfig, render_template
 from burnish.runtime import Workdir
 
 _WIDTH, _HEIGHT, _MARGIN = 132.0, 22.0, 6.0
 
 
 @dataclass(frozen=True)
-class LedgerConfig:
-    """Choose how the page looks.
-
-    Attributes:
-        title: of the page.
-        template: the page's jinja2 template; its content is part of the lineage.
-        style: the template of what all pages share, head and style; likewise.
-    """
+class LedgerConfig(PageConfig):
+    """Choose how the page looks."""
 
     title: str = "Published figures, measured again"
     template: Path = field(default=Path(__file__).with_name("ledger.html"))
-    style: Path = SHARED
 
 
 def write_ledger(out: Workdir, *readings: ReportArtifact, config: LedgerConfig) -> Draft[ReportArtifact]:
@@ -85,10 +78,8 @@ def render(ledger: Sequence[Reading], config: LedgerConfig) -> bytes:
     from markupsafe import Markup
 
     return render_template(
-        config.template,
-        config.style,
+        config,
         ledger=ledger,
-        config=config,
         headline=headline(ledger),
         plot=lambda row: Markup(plot(row)),  # noqa: S704  # svg escapes
         exact=show_exact,

@@ -15,7 +15,7 @@ from burnish.report.data_view import DataView, read_data_view
 from burnish.report.figures import plural, show_bytes, show_exact, show_interval, show_share
 from burnish.report.flow import flow_chart
 from burnish.report.lineage import rail
-from burnish.report.templates import SHARED, render_template
+from burnish.report.templates import PageConfig, render_template
 from burnish.runtime import Workdir
 
 _WIDE, _BESIDE_FACTS, _NARROW = 940.0, 640.0, 327.0  # drawn twice, so that text keeps its size on a phone
@@ -23,26 +23,21 @@ _MAX_SAMPLES = 50
 
 
 @dataclass(frozen=True)
-class DataReportConfig:
+class DataReportConfig(PageConfig):
     """Choose what the report of a data run shows.
 
     Attributes:
-        title: of the page.
         samples: records to look at for each rule; 0 shows none.
         seed: draws them.
-        template: the page's jinja2 template; its content is part of the lineage.
-        style: the template of what all pages share, head and style; likewise.
     """
 
     title: str = "The data, before and after"
     samples: int = 3
     seed: int = 0
     template: Path = field(default=Path(__file__).with_name("data_template.html"))
-    style: Path = SHARED
 
     def __post_init__(self) -> None:
-        if not self.title.strip():
-            raise RecipeError("title is empty; give the report a title")
+        super().__post_init__()
         if not 0 <= self.samples <= _MAX_SAMPLES:
             raise RecipeError(f"samples is {self.samples}; it must be from 0 to {_MAX_SAMPLES}")
 
@@ -81,10 +76,8 @@ def render(view: DataView, config: DataReportConfig) -> bytes:
         return Markup(f'<div class="wide">{wide}</div><div class="narrow">{narrow}</div>')  # noqa: S704  # svg escapes
 
     return render_template(
-        config.template,
-        config.style,
+        config,
         view=view,
-        config=config,
         headline=re.sub(r"(?<=\d) (?=%|[kMGT]?B\b)", "\u00a0", headline(view)),
         flow=flow,
         flow_chart=flow and both(lambda width: flow_chart(flow, width), _BESIDE_FACTS if flow.planted else _WIDE),

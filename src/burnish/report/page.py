@@ -13,7 +13,7 @@ from burnish.report.figures import show_exact, show_interval, show_price, show_s
 from burnish.report.flow import flow_chart
 from burnish.report.headline import plain_text
 from burnish.report.lineage import rail
-from burnish.report.templates import SHARED, render_template
+from burnish.report.templates import PageConfig, render_template
 from burnish.report.view import View, as_json, read_view
 from burnish.runtime import Workdir
 
@@ -21,17 +21,14 @@ _WIDE, _NARROW = 640.0, 327.0  # drawn twice, so that text keeps its size on a p
 
 
 @dataclass(frozen=True)
-class ReportConfig:
+class ReportConfig(PageConfig):
     """Choose what the report says beside the evidence.
 
     Attributes:
-        title: of the page.
         price_per_hour: of the machine that serves; turns throughput into cost. The default is about what
             two virtual cores with 8 GiB cost on demand at the large clouds; state your own.
         currency: of the price, ISO 4217.
         price_note: where the price comes from; printed below the table.
-        template: the page's jinja2 template; its content is part of the lineage.
-        style: the template of what all pages share, head and style; likewise.
     """
 
     title: str = "Before and after"
@@ -39,11 +36,9 @@ class ReportConfig:
     currency: str = "USD"
     price_note: str = "assumed for two virtual cores on demand; not measured"
     template: Path = field(default=Path(__file__).with_name("template.html"))
-    style: Path = SHARED
 
     def __post_init__(self) -> None:
-        if not self.title.strip():
-            raise RecipeError("title is empty; give the report a title")
+        super().__post_init__()
         if not 0 <= self.price_per_hour < float("inf"):
             raise RecipeError(f"price_per_hour is {self.price_per_hour}; it must be a finite number, at least 0")
         if not re.fullmatch(r"[A-Z]{3}", self.currency):
@@ -82,10 +77,8 @@ def render(view: View, config: ReportConfig) -> bytes:
         if view.training is not None:
             charts["loss"].append(Markup(loss_chart(view.training.curve, width)))  # noqa: S704
     return render_template(
-        config.template,
-        config.style,
+        config,
         view=view,
-        config=config,
         charts=charts,
         rail=Markup(rail(view.nodes)),  # noqa: S704
         bars=lambda row: Markup(_bars(row)),  # noqa: S704

@@ -13,29 +13,18 @@ from burnish.report.lineage import rail
 from burnish.report.search_charts import importance_chart, trials_chart
 from burnish.report.search_table import KIND
 from burnish.report.search_view import SearchView, importance_words, name_words, read_search_view, stage_words
-from burnish.report.templates import SHARED, render_template
+from burnish.report.templates import PageConfig, render_template
 from burnish.runtime import Workdir
 
 _WIDE, _NARROW = 940.0, 327.0  # drawn twice, so that text keeps its size on a phone
 
 
 @dataclass(frozen=True)
-class SearchReportConfig:
-    """Choose what the report of a search shows.
-
-    Attributes:
-        title: of the page.
-        template: the page's jinja2 template; its content is part of the lineage.
-        style: the template of what all pages share, head and style; likewise.
-    """
+class SearchReportConfig(PageConfig):
+    """Choose what the report of a search shows."""
 
     title: str = "Which values to train with"
     template: Path = field(default=Path(__file__).with_name("search_template.html"))
-    style: Path = SHARED
-
-    def __post_init__(self) -> None:
-        if not self.title.strip():
-            raise RecipeError("title is empty; give the report a title")
 
 
 def write_search_report(out: Workdir, *artifacts: Artifact, config: SearchReportConfig) -> Draft[ReportArtifact]:
@@ -70,10 +59,8 @@ def render(view: SearchView, config: SearchReportConfig) -> bytes:
         return Markup(f'<div class="wide">{wide}</div><div class="narrow">{narrow}</div>')  # noqa: S704  # svg escapes
 
     return render_template(
-        config.template,
-        config.style,
+        config,
         view=view,
-        config=config,
         trials_chart=both(trials_chart),
         importance_chart=both(importance_chart) if any(t.importance_frac is not None for t in view.tried) else "",
         rail=Markup(rail(view.nodes)),  # noqa: S704

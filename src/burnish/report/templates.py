@@ -1,20 +1,47 @@
 """Templates: how a page is rendered from its jinja2 template and what all pages share."""
 
+from dataclasses import dataclass
 from pathlib import Path
+
+from burnish.errors import RecipeError
 
 SHARED = Path(__file__).with_name("shared.html")
 
 
-def render_template(page: Path, shared: Path, **values: object) -> bytes:
-    """Render a page as UTF-8; its template may import `shared` as "shared.html". Values that are no markup are escaped."""
+@dataclass(frozen=True)
+class PageConfig:
+    """Choose how a page looks.
+
+    Attributes:
+        title: of the page.
+        template: the page's jinja2 template; its content is part of the lineage.
+        style: the template of what all pages share, head and style; likewise.
+    """
+
+    title: str
+    template: Path
+    style: Path = SHARED
+
+    def __post_init__(self) -> None:
+        if not self.title.strip():
+            raise RecipeError("title is empty; give the report a title")
+
+
+def render_template(config: PageConfig, **values: object) -> bytes:
+    """Render a page as UTF-8; its template may import the style as "shared.html". Values that are no markup are escaped.
+
+    Args:
+        config: is in the template under this name.
+        **values: likewise.
+    """
     from jinja2 import DictLoader, Environment, StrictUndefined
 
     environment = Environment(
-        loader=DictLoader({"shared.html": shared.read_text(encoding="utf-8")}),
+        loader=DictLoader({"shared.html": config.style.read_text(encoding="utf-8")}),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    text = environment.from_string(page.read_text(encoding="utf-8")).render(**values)
-    return text.encode("utf-8", errors="replace")  # a lone surrogate in a model's answer becomes "?"
+    page = environment.from_string(config.template.read_text(encoding="utf-8"))
+    return page.render(config=config, **values).encode("utf-8", errors="replace")  # a lone surrogate becomes "?"
