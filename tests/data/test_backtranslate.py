@@ -1,6 +1,7 @@
 """Back-translation: sentences there and back, an endpoint that fails in every way, a model folder, a packaged engine."""
 
 import json
+import logging
 import shutil
 import threading
 from collections.abc import Iterator, Sequence
@@ -84,7 +85,10 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return found
 
 
-def test_each_text_is_asked_for_in_both_languages_names(endpoint: Endpoint, waits: list[float]) -> None:
+def test_each_text_is_asked_for_in_both_languages_names(
+    endpoint: Endpoint, waits: list[float], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
     asked = OpenaiEndpoint(endpoint.url, "mt", parallel=3)
     texts = [f"text {number}" for number in range(7)]
     assert asked.translate(texts, "en", "zh") == [text[::-1] for text in texts]
@@ -94,6 +98,7 @@ def test_each_text_is_asked_for_in_both_languages_names(endpoint: Endpoint, wait
     assert sorted(body["messages"][1]["content"] for body in endpoint.asked) == texts
     assert endpoint.keys == [None] * 7
     assert waits == []
+    assert caplog.records == []
 
 
 def test_what_may_pass_is_tried_again(endpoint: Endpoint, waits: list[float]) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from statistics import fmean
 
 from burnish.artifacts import Draft, Measurement, ModelArtifact, ReportArtifact
@@ -42,23 +42,21 @@ _RATES: dict[str, tuple[Method, float]] = {
 
 @dataclass(frozen=True)
 class MethodsConfig:
-    """Nothing to choose but the seed, which the trainings were made with.
+    """Nothing to choose but the seed, which the trainings were made with."""
 
-    Attributes:
-        names: of the methods, in the order of the trainings given.
-    """
-
-    names: tuple[str, ...] = field(default=tuple(_RATES))
     seed: int = 0
 
 
 def compare_methods(out: Workdir, *tuned: ModelArtifact, config: MethodsConfig) -> Draft[ReportArtifact]:
     """Read what trained and how fast the validation loss fell, from the logs of one training of each method.
 
+    Args:
+        *tuned: full tuning, LoRA and prefix tuning, in this order.
+
     Raises:
         BurnishError: a method learnt nothing, so that no loss is reached by two.
     """
-    by_name = dict(zip(config.names, tuned, strict=True))
+    by_name = dict(zip(_RATES, tuned, strict=True))
     curves = {name: _curve(artifact) for name, artifact in by_name.items()}
     evidence = [
         Measurement(

@@ -1,5 +1,6 @@
 """A translator behind an OpenAI-compatible endpoint: a few requests at once, tried again where that can help."""
 
+import logging
 import os
 import re
 import time
@@ -73,6 +74,7 @@ class OpenaiEndpoint:
         Raises:
             RecipeError: the endpoint refuses the key, the model or the address.
         """
+        logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs every request, for each text a line
         prompt = _PROMPT.format(source=_NAMES[source], target=_NAMES[target])
         found: list[str | None] = []
         num_failed = 0
