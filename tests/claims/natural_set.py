@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from set_aside import write_rejected
+
 from burnish.artifacts import DatasetArtifact, Draft
-from burnish.data.records import Record, write_kept, write_rejected
+from burnish.data.records import Record, write_kept
 from burnish.runtime import Run, Workdir
 
 SLICE = Path(__file__).parents[1] / "data" / "slice.jsonl"

@@ -4,9 +4,11 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from set_aside import read_rejected
+
 from burnish.artifacts import DatasetArtifact
 from burnish.data.collect import CollectConfig, collect
-from burnish.data.records import Record, Rejected, Rejection, read_kept, read_rejected
+from burnish.data.records import Record, Rejected, Rejection, read_kept
 from burnish.data.sources import Source
 from burnish.errors import ArtifactError
 from burnish.runtime.events import Event, EventLog

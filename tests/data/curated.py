@@ -4,12 +4,13 @@ from typing import Any
 
 import pyarrow.parquet
 from real_slice import CHINESE, texts
+from set_aside import read_rejected
 from test_rules import CASES, CHINESE_PROSE, PROSE
 
 from burnish.artifacts import DatasetArtifact
 from burnish.data.clean import CleanConfig, clean
 from burnish.data.find_copies import FindCopiesConfig, find_copies
-from burnish.data.records import Record, Rejection, read_kept, read_rejected
+from burnish.data.records import Record, Rejection, read_kept
 from burnish.data.select import SelectConfig, select
 from burnish.data.shingle import Shingle, Words
 from burnish.runtime import Run

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from set_aside import write_rejected
 
 from burnish.artifacts import DatasetArtifact, Draft, Measurement
 from burnish.artifacts.digest import file_digest
 from burnish.data.collect import CollectConfig, collect
-from burnish.data.records import Record, write_kept, write_rejected
+from burnish.data.records import Record, write_kept
 from burnish.data.sources import Source
 from burnish.runtime import Run, Workdir
 from burnish.runtime.assets import ASSETS, CACHE_VARIABLE, cached_path

@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from set_aside import write_rejected
+
 from burnish.artifacts import DatasetArtifact, Draft
-from burnish.data.records import Record, write_kept, write_rejected
+from burnish.data.records import Record, write_kept
 from burnish.runtime import Run, Workdir
 
 GRAIN = (

@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from real_slice import CHINESE, dataset, evidence, slice_lines, texts
+from set_aside import read_rejected
 from sharded import FINANCE, PLAIN_CHINESE, sharded
 
 from burnish.data.adversarial import RULES, AdversarialConfig, Detector, fit_detector, gate_adversarial, growth_of
 from burnish.data.attacks.adversarial_trial import evaluate_detector
 from burnish.data.attacks.attacks import ATTACKS, attacker_of
-from burnish.data.records import Record, read_kept, read_rejected
+from burnish.data.records import Record, read_kept
 from burnish.data.scoring.sample import Sampled
 from burnish.errors import RecipeError
 from burnish.runtime import Run

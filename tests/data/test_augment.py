@@ -11,6 +11,7 @@ import pyarrow.parquet
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from set_aside import read_rejected
 from small_wordnet import write_chinese, write_wordnet
 
 from burnish.artifacts import DatasetArtifact, Draft
@@ -23,7 +24,7 @@ from burnish.data.augmenting.perturb import Perturb
 from burnish.data.augmenting.synonyms import Synonyms
 from burnish.data.augmenting.translators import FastTranslate
 from burnish.data.engine import Local
-from burnish.data.records import read_kept, read_rejected
+from burnish.data.records import read_kept
 from burnish.data.shards import Split
 from burnish.data.text import normal_form
 from burnish.errors import RecipeError

@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from real_slice import evidence, texts
+from set_aside import read_rejected
 from sharded import FINANCE, GRAIN, PLAIN_CHINESE, sharded
 from unsealed import unsealed_run
 
 from burnish.artifacts import DatasetArtifact
 from burnish.data.balance import BalanceConfig, Oversample, Smote, Undersample, balance, targets_of
-from burnish.data.records import Record, read_kept, read_rejected
+from burnish.data.records import Record, read_kept
 from burnish.data.shards import read_tables, shard_paths
 from burnish.errors import RecipeError
 from burnish.runtime import Run

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 from real_slice import evidence
+from set_aside import read_rejected
 from sharded import FINANCE, GRAIN, PLAIN_CHINESE, sharded
 from unsealed import unsealed_run
 
 from burnish.artifacts import DatasetArtifact
 from burnish.data.balance import BalanceConfig, NearMiss, Representatives, Smote, Undersample, balance
-from burnish.data.records import Record, read_kept, read_rejected
+from burnish.data.records import Record, read_kept
 from burnish.data.weighing.features import FeatureTable, MetaColumns, TextVectors
 from burnish.data.weighing.resample import smote
 from burnish.errors import RecipeError

@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from real_slice import collected, evidence, slice_lines, texts, use_slice
+from set_aside import read_rejected
 
 from burnish.artifacts import Store
 from burnish.data.collect import CollectConfig
 from burnish.data.readers.copies import near_copy, plant_copies
-from burnish.data.records import read_kept, read_rejected
+from burnish.data.records import read_kept
 from burnish.data.sources import GeneralText, LocalFile, PlantedCopies, RandomText, SarcasmHeadlines
 from burnish.errors import RecipeError
 from burnish.runtime import Run

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from real_slice import dataset, evidence, slice_lines, texts
+from set_aside import read_ledger, read_rejected
 from sharded import FINANCE, GRAIN, PLAIN_CHINESE, sharded
 
 from burnish.data.domain import DomainConfig, gate_domain
-from burnish.data.ledger import read_ledger
-from burnish.data.records import Record, read_kept, read_rejected
+from burnish.data.records import Record, read_kept
 from burnish.data.scoring.domain_model import SeedClassifier, SeedSimilarity, fit_domain, load_domain
 from burnish.data.scoring.domain_threshold import LabelledFile, LabelledRecords, MinScore, TopShare
 from burnish.data.scoring.keywords import Keywords
@@ -87,7 +87,7 @@ def test_what_every_signal_measured_is_kept_for_all_records(run: Run, tmp_path: 
     assert measures.height == 65
     has_wheat = {row["id"] for row in measures.filter(polars.col("keywords") > 0).to_dicts()}
     assert has_wheat == {f"d:t:{row:04}" for row, text in enumerate(GRAIN[5:]) if "wheat" in text}
-    assert read_ledger(done.payload).collect().height == evidence(done)["dropped_off_domain_records"]
+    assert read_ledger(done).height == evidence(done)["dropped_off_domain_records"]
 
 
 def test_labels_of_records_choose_the_threshold_and_measure_it(run: Run) -> None:

@@ -9,14 +9,14 @@ from pydoc_data.topics import topics
 import numpy as np
 import pytest
 from real_slice import dataset, evidence, texts
+from set_aside import read_ledger, read_rejected
 
 from burnish.data.grammar import GrammarConfig, GrammarJudge, gate_grammar, sentences_of
 from burnish.data.grammars.grammar_parse import parse
 from burnish.data.grammars.grammar_sentences import Sentence, sample_sentences, sentences
 from burnish.data.grammars.grammar_teach import Lesson, Taught, fold_of, teach
 from burnish.data.grammars.grammar_twins import DAMAGES, split_words, twin
-from burnish.data.ledger import read_ledger
-from burnish.data.records import read_kept, read_rejected
+from burnish.data.records import read_kept
 from burnish.errors import MissingExtra, RecipeError
 from burnish.runtime import Run
 
@@ -171,7 +171,7 @@ def test_the_gate_keeps_accounts(run: Run, tmp_path: Path) -> None:
     assert CODE in {record.text for record in read_kept(gated)}
     assert all(r.rule == "ungrammatical" and r.value is not None and r.value < config.min_score for _, r in gone)
     assert found["grammar_en_auc"] > 0.75 < found["grammar_zh_auc"]
-    assert read_ledger(gated.payload).collect().height == len(gone)
+    assert read_ledger(gated).height == len(gone)
 
 
 def test_too_little_to_learn_from_passes_all_with_a_warning(run: Run, tmp_path: Path) -> None:

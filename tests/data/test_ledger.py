@@ -1,26 +1,14 @@
 """Ledger: the first rule broken is the reason, what is not measured passes, and every column is where it belongs."""
 
 import math
-from pathlib import Path
 
 import numpy as np
-import polars
 import pyarrow
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from burnish.data.ledger import (
-    Verdict,
-    at_least,
-    at_most,
-    first_failures,
-    ledger_schema,
-    measures_table,
-    read_ledger,
-    reasons,
-)
-from burnish.data.shards import write_table
+from burnish.data.ledger import Verdict, at_least, at_most, first_failures, measures_table, reasons
 
 readings = st.one_of(st.none(), st.floats(-5, 5))
 
@@ -70,12 +58,3 @@ def test_measures_lie_side_by_side_null_where_a_rule_does_not_apply() -> None:
     verdicts = [at_least("a", np.array([1.5, math.nan]), 0), at_most("b", np.array([math.nan, 0.1]), 0)]
     rows = measures_table(pyarrow.array(["x", "y"]), verdicts).to_pylist()
     assert rows == [{"id": "x", "a": 1.5, "b": None}, {"id": "y", "a": None, "b": pytest.approx(0.1)}]
-
-
-def test_a_ledger_is_read_as_one_query_over_its_shards(tmp_path: Path) -> None:
-    (tmp_path / "ledger").mkdir()
-    for shard, rule in enumerate(("language", "near_copy", "language")):
-        row = {"id": f"r{shard}", "step": "s", "rule": rule, "value": 0.1, "threshold": 0.5, "kept": False}
-        write_table(tmp_path / f"ledger/{shard}.parquet", pyarrow.Table.from_pylist([row], schema=ledger_schema()))
-    counts = read_ledger(tmp_path).group_by("rule").agg(polars.len()).collect()
-    assert dict(counts.iter_rows()) == {"language": 2, "near_copy": 1}

@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from real_slice import evidence, workdir
+from set_aside import read_rejected
 from sharded import sharded
 from unsealed import unsealed_run
 
 from burnish.artifacts import DatasetArtifact
 from burnish.data.engine import Local
 from burnish.data.mixture import Epochs, MixtureConfig, NumRecords, Temperature, Weights, mix, share_out
-from burnish.data.records import Record, read_kept, read_rejected
+from burnish.data.records import Record, read_kept
 from burnish.data.weighing.groups import ByLabel, ByMeta, BySource, place_records
 from burnish.errors import RecipeError
 from burnish.runtime import Run

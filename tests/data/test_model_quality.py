@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from real_slice import CHINESE, dataset, evidence, slice_lines, texts
+from set_aside import read_rejected
 from sharded import FINANCE, GRAIN, PLAIN_CHINESE, sharded
 
 from burnish.artifacts import Measurement
 from burnish.data.model_quality import Bounds, ModelQualityConfig, Percentiles, gate_model_quality
-from burnish.data.records import read_kept, read_rejected
+from burnish.data.records import read_kept
 from burnish.data.scoring.quality_classifier import Classifier, CorpusSample, corrupt, fit_classifier, load_classifier
 from burnish.data.scoring.quality_perplexity import Perplexity, bits_per_byte_of
 from burnish.data.scoring.sample import Sampled

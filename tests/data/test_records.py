@@ -8,17 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from real_slice import texts, workdir
+from set_aside import write_rejected
 
 from burnish.artifacts import DatasetArtifact
-from burnish.data.records import (
-    Record,
-    Rejected,
-    Rejection,
-    read_kept,
-    read_rejected,
-    write_kept,
-    write_rejected,
-)
+from burnish.data.records import Record, read_kept, write_kept
 from burnish.errors import ArtifactError
 
 RECORDS = [
@@ -35,16 +28,6 @@ def test_round_trip_in_order(tmp_path: Path) -> None:
     dataset = DatasetArtifact("d", "s", tmp_path)
     assert read_kept(dataset, "train") == RECORDS[:2]
     assert read_kept(dataset) == [RECORDS[2], *RECORDS[:2]]  # test before train: files by name
-
-
-def test_rejections_round_trip(tmp_path: Path) -> None:
-    rejected: list[Rejected] = [
-        (RECORDS[0], Rejection("too_few_words", 2.0, 10.0)),
-        (RECORDS[1], Rejection("near_copy", 0.9, 0.8, "a:0", 0.9)),
-        (RECORDS[2], Rejection("malformed_row")),
-    ]
-    write_rejected(workdir(tmp_path), rejected)
-    assert read_rejected(DatasetArtifact("d", "s", tmp_path)) == rejected
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30, deadline=None)

@@ -9,10 +9,11 @@ import pyarrow.parquet
 import pytest
 from curated import MIXED, kept_ids, ledger, reasons, selected
 from real_slice import CHINESE, collected, dataset, evidence, texts, use_slice
+from set_aside import read_rejected
 from sharded import sharded
 
 from burnish.artifacts import Measurement, Store
-from burnish.data.records import read_kept, read_rejected
+from burnish.data.records import read_kept
 from burnish.data.rules import Documents, Lines
 from burnish.data.select import RULES, KeepBest, SelectConfig
 from burnish.data.shards import read_tables

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from real_slice import CHINESE, dataset, evidence, texts, workdir
+from set_aside import read_rejected
 from sharded import FINANCE, GRAIN, PLAIN_CHINESE, sharded
 
 from burnish.data.duplicates.neighbours import best_kept, draw_cells, find_copies, unit_rows
-from burnish.data.records import Record, read_kept, read_rejected, write_kept
+from burnish.data.records import Record, read_kept, write_kept
 from burnish.data.scoring.embed import HashedNgrams, encode
 from burnish.data.semantic import SemanticConfig, _Embedding, deduplicate_semantic
 from burnish.errors import RecipeError

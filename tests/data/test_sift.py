@@ -14,11 +14,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from real_slice import workdir
+from set_aside import read_rejected
 
 from burnish.artifacts import DatasetArtifact, Measurement
 from burnish.data.engine import Local
 from burnish.data.ledger import Verdict, at_least, at_most
-from burnish.data.records import Planted, Record, read_kept, read_rejected, write_kept
+from burnish.data.records import Planted, Record, read_kept, write_kept
 from burnish.data.shards import read_tables
 from burnish.data.sift import sift
 from burnish.errors import RecipeError

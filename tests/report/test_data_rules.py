@@ -7,9 +7,10 @@ import pytest
 from data_stages_made import Added, Given, Measures, Pairs, Sieve, augment, clean, collect, find_copies, select
 from hypothesis import given
 from hypothesis import strategies as st
+from set_aside import read_rejected
 
 from burnish.artifacts import DatasetArtifact
-from burnish.data.records import read_kept, read_rejected
+from burnish.data.records import read_kept
 from burnish.report.data_charts import histogram_chart, mini_histogram
 from burnish.report.data_copies import read_copies
 from burnish.report.data_fetch import draw, fetch

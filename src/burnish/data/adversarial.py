@@ -21,10 +21,10 @@ from burnish.data.flow import carry_planted
 from burnish.data.ledger import Verdict, at_most
 from burnish.data.scoring.sample import sample_records
 from burnish.data.scoring.scores import keys_of
-from burnish.data.shards import read_tables, shard_paths
+from burnish.data.shards import num_bytes, read_tables, shard_paths
 from burnish.data.sift import sift
 from burnish.errors import RecipeError
-from burnish.runtime import Workdir, need
+from burnish.runtime import Workdir
 
 RULES = (
     "mixed_scripts",
@@ -218,14 +218,9 @@ def _each(measure: Any, texts: Sequence[str]) -> NDArray[np.float64]:
 def _batches(records: DatasetArtifact) -> Iterator[list[str]]:
     """Give the corpus's texts, or where it is large a share of them that follows from their ids."""
     paths = shard_paths(records)
-    share = min(1.0, _MAX_TRAINING_BYTES / max(1, sum(_num_bytes(path) for path in paths)))
+    share = min(1.0, _MAX_TRAINING_BYTES / max(1, sum(num_bytes(path) for path in paths)))
     limit = np.uint64(min(2**64 - 1, int(share * 2**64)))
     for path in paths:
         for rows in read_tables(path):
             chosen = rows.filter(keys_of(rows.column("id").to_pylist()) <= limit)
             yield chosen.column("text").to_pylist()
-
-
-def _num_bytes(path: Path) -> int:
-    metadata = need("pyarrow.parquet", extra="data").read_metadata(path)
-    return sum(int(metadata.row_group(group).total_byte_size) for group in range(metadata.num_row_groups))

@@ -7,7 +7,6 @@ rule measured: with both, other bounds can be tried without reading a text again
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -103,9 +102,3 @@ def measures_table(ids: Any, verdicts: Sequence[Verdict]) -> Any:
     arrow = need("pyarrow", extra="data")
     columns = {verdict.rule: arrow.array(verdict.values.astype(np.float32), from_pandas=True) for verdict in verdicts}
     return arrow.table({"id": ids, **columns})
-
-
-def read_ledger(payload: Path) -> Any:
-    """Open the ledger of a dataset's payload for queries, without loading it: a Polars lazy frame."""
-    polars = need("polars", extra="data")
-    return polars.scan_parquet(payload / "ledger" / "*.parquet")

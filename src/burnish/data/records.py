@@ -7,11 +7,10 @@ These functions hold a dataset in memory; `shards` reads and writes one of any s
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from burnish.artifacts import DatasetArtifact
-from burnish.data.shards import Split, kept_schema, read_tables, rejected_schema, shard_paths, write_table
+from burnish.data.shards import Split, kept_schema, read_tables, shard_paths, write_table
 from burnish.errors import ArtifactError
 from burnish.runtime import Workdir, need
 
@@ -62,13 +61,9 @@ Rejected = tuple[Record, Rejection]
 
 def write_kept(out: Workdir, records: Sequence[Record], name: str = "records") -> None:
     """Write kept records to `data/<name>.parquet`, in the order given; equal records are equal bytes."""
-    _write(out / f"data/{name}.parquet", [asdict(record) for record in records], kept_schema())
-
-
-def write_rejected(out: Workdir, rejected: Sequence[Rejected]) -> None:
-    """Write what was set aside, with its reasons, to `rejected/records.parquet`; the file is there even if empty."""
-    rows = [asdict(record) | asdict(rejection) for record, rejection in rejected]
-    _write(out / "rejected/records.parquet", rows, rejected_schema())
+    arrow = need("pyarrow", extra="data")
+    rows = [asdict(record) for record in records]
+    write_table(out / f"data/{name}.parquet", arrow.Table.from_pylist(rows, schema=kept_schema()))
 
 
 def read_kept(dataset: DatasetArtifact, split: Split | None = None) -> list[Record]:
@@ -77,37 +72,10 @@ def read_kept(dataset: DatasetArtifact, split: Split | None = None) -> list[Reco
     Raises:
         ArtifactError: there is no such split, its columns are not a record's, or it holds no record.
     """
-    records = [Record(**row) for path in shard_paths(dataset, split) for row in _read(path, kept_schema())]
+    tables = (table for path in shard_paths(dataset, split) for table in read_tables(path, schema=kept_schema()))
+    records = [Record(**row) for table in tables for row in table.to_pylist()]
     if not records:
         raise ArtifactError(
             f"{dataset.label} is empty: every record was dropped before. Loosen the stage that made it."
         )
     return records
-
-
-def read_rejected(dataset: DatasetArtifact) -> list[Rejected]:
-    """Read what the dataset's own stage set aside.
-
-    Raises:
-        ArtifactError: the columns are not those of rejected records.
-    """
-    rows = [
-        row
-        for path in sorted((dataset.payload / "rejected").glob("*.parquet"))
-        for row in _read(path, rejected_schema())
-    ]
-    names = Rejection.__slots__
-    return [(Record(**_without(row, names)), Rejection(**{name: row[name] for name in names})) for row in rows]
-
-
-def _write(path: Path, rows: list[dict[str, Any]], schema: Any) -> None:
-    arrow = need("pyarrow", extra="data")
-    write_table(path, arrow.Table.from_pylist(rows, schema=schema))
-
-
-def _read(path: Path, schema: Any) -> list[dict[str, Any]]:
-    return [row for table in read_tables(path, schema=schema) for row in table.to_pylist()]
-
-
-def _without(row: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
-    return {name: value for name, value in row.items() if name not in names}
