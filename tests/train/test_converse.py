@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from killing import resumed_from, seal_then_kill
 from test_examples import write
 
 from burnish.artifacts import DatasetArtifact, ModelArtifact
@@ -19,7 +20,7 @@ from burnish.learn.task import TokenTask, mean_loss
 from burnish.nn.chat import ChatFormat
 from burnish.nn.weights import open_model, open_tokenizer, quiet_transformers
 from burnish.runtime import Run
-from burnish.runtime.events import Event, Warned
+from burnish.runtime.events import Event
 from burnish.runtime.recipes import fill
 from burnish.train.base import BaseConfig, LocalModel, take_base
 from burnish.train.converse import ConverseConfig, converse
@@ -104,32 +105,17 @@ def test_the_loss_is_that_of_the_answers_alone(run: Run, base: ModelArtifact, ta
     assert tuned.measurement("train_loss_nats").value == pytest.approx(total / count, rel=1e-4)
 
 
-class Killed(BaseException):
-    """What a killed process is to the code it was in."""
-
-
 def test_a_killed_run_resumes_to_the_same_bits(
     run: Run, base: ModelArtifact, talks: DatasetArtifact, events: list[Event], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = replace(CONFIG, method=Lora(rank=4, alpha=8, dropout=0.2), loop=replace(CONFIG.loop, row_tokens=160))
-    whole = run(converse, base, talks, config=config)
-    assert whole.manifest.payload_digest  # read now: its folder is made anew
-    run.store.set_aside(whole.digest)
-    step, taken = TokenTask.backward, []
 
-    def dies_at_the_sixth(*arguments: Any) -> dict[str, float]:
-        taken.append(1)
-        if len(taken) == 6:
-            raise Killed
-        return step(*arguments)
+    def make() -> ModelArtifact:
+        return run(converse, base, talks, config=config)
 
-    monkeypatch.setattr(TokenTask, "backward", dies_at_the_sixth)
-    with pytest.raises(Killed):
-        run(converse, base, talks, config=config)
-    monkeypatch.undo()
-    resumed = run(converse, base, talks, config=config)
-    assert any(isinstance(event, Warned) and "snapshot of step 4" in event.message for event in events)
-    assert resumed.manifest.payload_digest == whole.manifest.payload_digest
+    digest = seal_then_kill(run, monkeypatch, TokenTask, make, 6)
+    assert make().manifest.payload_digest == digest
+    assert resumed_from(events) == [4]
 
 
 def test_what_is_too_long_is_cut_from_its_oldest_turns_or_left_out(

@@ -4,10 +4,10 @@ import json
 import math
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
+from killing import resumed_from, seal_then_kill
 from peft import PeftModel
 
 from burnish.artifacts import DatasetArtifact, ModelArtifact
@@ -20,7 +20,7 @@ from burnish.learn.task import TokenTask
 from burnish.nn.chat import ChatFormat, LabelTask
 from burnish.nn.weights import device, open_model, open_tokenizer, quiet_transformers
 from burnish.runtime import Run
-from burnish.runtime.events import Event, Warned
+from burnish.runtime.events import Event
 from burnish.runtime.recipes import fill
 from burnish.train.base import BaseConfig, LocalModel, take_base
 from burnish.train.finetune import FinetuneConfig, finetune
@@ -64,10 +64,6 @@ def test_same_seed_same_bytes(run: Run, base: ModelArtifact, headlines: DatasetA
     assert other.manifest.payload_digest != first.manifest.payload_digest
 
 
-class Killed(BaseException):
-    """What a killed process is to the code it was in."""
-
-
 @pytest.mark.parametrize("adversarial", [None, Fgsm(0.05)])
 def test_a_killed_run_resumes_to_the_same_bits(
     run: Run,
@@ -79,24 +75,13 @@ def test_a_killed_run_resumes_to_the_same_bits(
 ) -> None:
     # dropout, so that the RNG must be restored too
     config = replace(CONFIG, method=WITH_DROPOUT, adversarial=adversarial)
-    whole = run(finetune, base, headlines, config=config)
-    assert whole.manifest.payload_digest  # read now: its folder is made anew
-    run.store.set_aside(whole.digest)
-    step, taken = TokenTask.backward, []
 
-    def dies_at_the_sixth(*arguments: Any) -> dict[str, float]:
-        taken.append(1)
-        if len(taken) == 6:
-            raise Killed
-        return step(*arguments)
+    def make() -> ModelArtifact:
+        return run(finetune, base, headlines, config=config)
 
-    monkeypatch.setattr(TokenTask, "backward", dies_at_the_sixth)
-    with pytest.raises(Killed):
-        run(finetune, base, headlines, config=config)
-    monkeypatch.undo()
-    resumed = run(finetune, base, headlines, config=config)
-    assert any(isinstance(event, Warned) and "snapshot of step 4" in event.message for event in events)
-    assert resumed.manifest.payload_digest == whole.manifest.payload_digest
+    digest = seal_then_kill(run, monkeypatch, TokenTask, make, 6)
+    assert make().manifest.payload_digest == digest
+    assert resumed_from(events) == [4]
 
 
 def test_gradients_of_accumulated_rows_weigh_tokens_alike(tiny_model: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 import transformers
+from killing import resumed_from, seal_then_kill
 from peft import PeftModel
 from safetensors.torch import load_file
 
@@ -21,6 +22,7 @@ from burnish.learn.task import TokenTask, loss_sum, mean_loss
 from burnish.nn.chat import ChatFormat, LabelTask
 from burnish.nn.weights import device, open_model, open_tokenizer, open_tuned, quiet_transformers
 from burnish.runtime import Run
+from burnish.runtime.events import Event
 from burnish.runtime.recipes import fill
 from burnish.train.base import BaseConfig, LocalModel, take_base
 from burnish.train.finetune import FinetuneConfig, finetune
@@ -163,34 +165,23 @@ def _watching(backward: Any, seen: list[dict[str, torch.Tensor]]) -> Any:
     return watched
 
 
-class Killed(BaseException):
-    """What a killed process is to the code it was in."""
-
-
 @pytest.mark.parametrize("dies_at", [3, 6])  # before and after the second stage has thawed
 def test_unfreezing_resumes_in_the_middle_to_the_same_bits(
-    run: Run, base: ModelArtifact, headlines: DatasetArtifact, monkeypatch: pytest.MonkeyPatch, dies_at: int
+    run: Run,
+    base: ModelArtifact,
+    headlines: DatasetArtifact,
+    events: list[Event],
+    monkeypatch: pytest.MonkeyPatch,
+    dies_at: int,
 ) -> None:
     loop = replace(CONFIG.loop, num_steps=8, learning_rate=0.005, snapshot_every_steps=2)
     config = replace(CONFIG, method=Unfreeze(1, 3), loop=loop)
-    whole = run(finetune, base, headlines, config=config)
-    expected = load_file(whole.payload / "model.safetensors")
-    assert whole.manifest.payload_digest  # read now: its folder is made anew
-    run.store.set_aside(whole.digest)
-    step, taken = TokenTask.backward, []
 
-    def dies(*arguments: Any) -> Any:
-        taken.append(1)
-        if len(taken) == dies_at:
-            raise Killed
-        return step(*arguments)
+    def make() -> ModelArtifact:
+        return run(finetune, base, headlines, config=config)
 
-    monkeypatch.setattr(TokenTask, "backward", dies)
-    with pytest.raises(Killed):
-        run(finetune, base, headlines, config=config)
-    monkeypatch.undo()
-    found = load_file(run(finetune, base, headlines, config=config).payload / "model.safetensors")
-    assert all(torch.equal(found[name], tensor) for name, tensor in expected.items())
+    assert seal_then_kill(run, monkeypatch, TokenTask, make, dies_at) == make().manifest.payload_digest
+    assert resumed_from(events) == [2 * ((dies_at - 1) // 2)]
 
 
 def test_a_fully_trained_model_is_one_that_transformers_opens(

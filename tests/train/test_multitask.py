@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from killing import resumed_from, seal_then_kill
 
 from burnish.artifacts import DatasetArtifact, ModelArtifact
 from burnish.errors import BurnishError, RecipeError
@@ -20,7 +21,7 @@ from burnish.nn.encoders import open_encoder
 from burnish.nn.heads import TaskLabels, attach_heads, heads_of, open_heads, pooled, predict, probabilities, tokenise
 from burnish.nn.weights import open_model, quiet_transformers
 from burnish.runtime import Run
-from burnish.runtime.events import Event, Warned
+from burnish.runtime.events import Event
 from burnish.runtime.recipes import fill
 from burnish.train.base import BaseConfig, LocalModel, take_base
 from burnish.train.methods import Full, Lora, Prefix, Prompt, Unfreeze
@@ -160,32 +161,17 @@ def test_it_learns_each_task_and_leaves_its_evidence(run: Run, base: ModelArtifa
     ]
 
 
-class Killed(BaseException):
-    """What a killed process is to the code it was in."""
-
-
 def test_a_killed_run_resumes_to_the_same_bits_with_its_weights(
     run: Run, base: ModelArtifact, texts: DatasetArtifact, events: list[Event], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = replace(CONFIG, combination=GradNorm(rate=0.2), method=Lora(rank=4, alpha=8, dropout=0.2))
-    whole = run(multitask, base, texts, config=config)
-    assert whole.manifest.payload_digest  # read now: its folder is made anew
-    run.store.set_aside(whole.digest)
-    step, taken = ClassifyTask.backward, []
 
-    def dies_at_the_sixth(*arguments: Any) -> dict[str, float]:
-        taken.append(1)
-        if len(taken) == 6:
-            raise Killed
-        return step(*arguments)
+    def make() -> ModelArtifact:
+        return run(multitask, base, texts, config=config)
 
-    monkeypatch.setattr(ClassifyTask, "backward", dies_at_the_sixth)
-    with pytest.raises(Killed):
-        run(multitask, base, texts, config=config)
-    monkeypatch.undo()
-    resumed = run(multitask, base, texts, config=config)
-    assert any(isinstance(event, Warned) and "snapshot of step 4" in event.message for event in events)
-    assert resumed.manifest.payload_digest == whole.manifest.payload_digest
+    digest = seal_then_kill(run, monkeypatch, ClassifyTask, make, 6)
+    assert make().manifest.payload_digest == digest
+    assert resumed_from(events) == [4]
 
 
 @pytest.mark.parametrize("method", [Lora(rank=4, alpha=8), Full(), Unfreeze(1, 2), Prompt(4)])

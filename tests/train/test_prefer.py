@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from killing import Killed, resumed_from, seal_then_kill
 
 from burnish.artifacts import DatasetArtifact, Draft, ModelArtifact
 from burnish.errors import BurnishError, RecipeError
@@ -85,10 +86,6 @@ def test_it_learns_which_answer_is_better(
     assert ("model.safetensors" in names) == isinstance(config.method, Full)
 
 
-class Killed(BaseException):
-    """What a killed process is to the code it was in."""
-
-
 @pytest.mark.parametrize("method", [Lora(rank=4, alpha=8, dropout=0.2), Full()])
 @pytest.mark.parametrize(("dies_at", "resumes_from"), [(2, 0), (6, 4)])
 def test_a_killed_run_resumes_to_the_same_bits(
@@ -102,30 +99,18 @@ def test_a_killed_run_resumes_to_the_same_bits(
     resumes_from: int,
 ) -> None:
     config = replace(FULL, method=method)
-    whole = run(prefer, base, pairs, config=config)
-    assert whole.manifest.payload_digest  # read now: its folder is made anew
-    run.store.set_aside(whole.digest)
-    step, taken = PreferenceTask.backward, []
 
-    def dies(*arguments: Any) -> dict[str, float]:
-        taken.append(1)
-        if len(taken) == dies_at:
-            raise Killed
-        return step(*arguments)
+    def make() -> ModelArtifact:
+        return run(prefer, base, pairs, config=config)
 
-    monkeypatch.setattr(PreferenceTask, "backward", dies)
-    with pytest.raises(Killed):
-        run(prefer, base, pairs, config=config)
-    monkeypatch.undo()
+    digest = seal_then_kill(run, monkeypatch, PreferenceTask, make, dies_at)
 
     def asked(*_: Any) -> Any:
         raise AssertionError("the reference was asked again")
 
     monkeypatch.setattr(module, "_ask_reference", asked)
-    resumed = run(prefer, base, pairs, config=config)
-    warned = [event.message for event in events if isinstance(event, Warned)]
-    assert any(f"snapshot of step {resumes_from}" in message for message in warned) == (resumes_from > 0)
-    assert resumed.manifest.payload_digest == whole.manifest.payload_digest
+    assert make().manifest.payload_digest == digest
+    assert resumed_from(events) == ([resumes_from] if resumes_from else [])
 
 
 def test_a_torn_reference_file_is_made_anew(tmp_path: Path) -> None:

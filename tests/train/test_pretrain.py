@@ -4,12 +4,12 @@ import math
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from killing import resumed_from, seal_then_kill
 
 from burnish.artifacts import DatasetArtifact, ModelArtifact
 from burnish.errors import BurnishError, RecipeError
@@ -18,7 +18,7 @@ from burnish.learn.packing import IGNORED, pack_once
 from burnish.learn.task import TokenTask, mean_loss
 from burnish.nn.weights import open_model, open_tokenizer, quiet_transformers
 from burnish.runtime import Run
-from burnish.runtime.events import Event, Warned
+from burnish.runtime.events import Event
 from burnish.runtime.recipes import fill
 from burnish.train.methods import Full, Lora
 from burnish.train.pretrain import Ends, Pieces, PretrainConfig, TextTask, pretrain
@@ -109,32 +109,17 @@ def test_it_learns_text_of_two_languages(run: Run, base: ModelArtifact, document
     assert (tuned.payload / "model.safetensors").exists()
 
 
-class Killed(BaseException):
-    """What a killed process is to the code it was in."""
-
-
 def test_a_killed_run_resumes_to_the_same_bits(
     run: Run, base: ModelArtifact, documents: DatasetArtifact, events: list[Event], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = replace(CONFIG, method=Lora(rank=4, alpha=8, dropout=0.2))
-    whole = run(pretrain, base, documents, config=config)
-    assert whole.manifest.payload_digest  # read now: its folder is made anew
-    run.store.set_aside(whole.digest)
-    step, taken = TokenTask.backward, []
 
-    def dies_at_the_sixth(*arguments: Any) -> dict[str, float]:
-        taken.append(1)
-        if len(taken) == 6:
-            raise Killed
-        return step(*arguments)
+    def make() -> ModelArtifact:
+        return run(pretrain, base, documents, config=config)
 
-    monkeypatch.setattr(TokenTask, "backward", dies_at_the_sixth)
-    with pytest.raises(Killed):
-        run(pretrain, base, documents, config=config)
-    monkeypatch.undo()
-    resumed = run(pretrain, base, documents, config=config)
-    assert any(isinstance(event, Warned) and "snapshot of step 4" in event.message for event in events)
-    assert resumed.manifest.payload_digest == whole.manifest.payload_digest
+    digest = seal_then_kill(run, monkeypatch, TokenTask, make, 6)
+    assert make().manifest.payload_digest == digest
+    assert resumed_from(events) == [4]
 
 
 def test_the_ends_are_the_tokenizers_own_or_the_recipes() -> None:

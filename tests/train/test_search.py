@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 import yaml  # type: ignore[import-untyped]  # it brings no types
-from test_finetune import CONFIG, Killed
+from killing import seal_then_kill
+from test_finetune import CONFIG
 
-from burnish.artifacts import Artifact, DatasetArtifact, ModelArtifact
+from burnish.artifacts import Artifact, DatasetArtifact, ModelArtifact, ReportArtifact
 from burnish.errors import BurnishError, RecipeError
 from burnish.learn.task import TokenTask
 from burnish.runtime import Run
@@ -175,23 +176,12 @@ def test_a_fault_of_the_recipe_is_no_failed_trial(run: Run, base: ModelArtifact,
 def test_a_killed_search_goes_on_to_the_same_bytes(
     run: Run, base: ModelArtifact, headlines: DatasetArtifact, events: list[Event], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = run(search, base, headlines, config=CONFIG_OF_SEARCH)
-    assert whole.manifest.payload_digest  # read now: its folder is made anew
-    run.store.set_aside(whole.digest)
-    step, taken = TokenTask.backward, []
 
-    def dies_in_the_third_trial_and_in_the_grid(*arguments: Any) -> dict[str, float]:
-        taken.append(1)
-        if len(taken) in (10, 20):
-            raise Killed
-        return step(*arguments)
+    def make() -> ReportArtifact:
+        return run(search, base, headlines, config=CONFIG_OF_SEARCH)
 
-    monkeypatch.setattr(TokenTask, "backward", dies_in_the_third_trial_and_in_the_grid)
-    for _ in range(2):
-        with pytest.raises(Killed):
-            run(search, base, headlines, config=CONFIG_OF_SEARCH)
-    resumed = run(search, base, headlines, config=CONFIG_OF_SEARCH)
-    assert resumed.manifest.payload_digest == whole.manifest.payload_digest
+    digest = seal_then_kill(run, monkeypatch, TokenTask, make, 10, 20)
+    assert make().manifest.payload_digest == digest
     warned = [event.message for event in events if isinstance(event, Warned)]
     assert sum("1 trials of stage" in message for message in warned) == 2
 
@@ -199,25 +189,15 @@ def test_a_killed_search_goes_on_to_the_same_bytes(
 def test_a_torn_journal_is_cut_and_searched_on(
     run: Run, base: ModelArtifact, headlines: DatasetArtifact, events: list[Event], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = run(search, base, headlines, config=CONFIG_OF_SEARCH)
-    assert whole.manifest.payload_digest  # read now: its folder is made anew
-    run.store.set_aside(whole.digest)
-    step, taken = TokenTask.backward, []
 
-    def dies(*arguments: Any) -> dict[str, float]:
-        taken.append(1)
-        if len(taken) == 10:
-            raise Killed
-        return step(*arguments)
+    def make() -> ReportArtifact:
+        return run(search, base, headlines, config=CONFIG_OF_SEARCH)
 
-    monkeypatch.setattr(TokenTask, "backward", dies)
-    with pytest.raises(Killed):
-        run(search, base, headlines, config=CONFIG_OF_SEARCH)
+    digest = seal_then_kill(run, monkeypatch, TokenTask, make, 10)
     [journal] = run.store.root.rglob("trials.journal")
     os.truncate(journal, journal.stat().st_size - 7)
-    resumed = run(search, base, headlines, config=CONFIG_OF_SEARCH)
+    assert make().manifest.payload_digest == digest
     assert any(isinstance(e, Warned) and "ended in the middle of a line" in e.message for e in events)
-    assert resumed.manifest.payload_digest == whole.manifest.payload_digest
 
 
 @pytest.mark.parametrize("tail", [b'{"op_code":4,"wor', b"\0" * 70_000, b"", b"{"])
