@@ -53,5 +53,6 @@ class PlainConsole:
         parts = [in_amount(event.done, event.total, event.unit)]
         if event.total and 0 < event.done <= event.total:
             parts[0] += f" ({event.done / event.total:.0%})"
+        if event.total and 0 < event.done < event.total:
             parts.append(f"ETA {in_time((now - began_s) * (event.total - event.done) / event.done)}")
         self.say(f"  {event.stage}: {event.task} {' · '.join([*parts, *([event.note] if event.note else [])])}")

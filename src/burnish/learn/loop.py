@@ -106,6 +106,8 @@ def fit(
         bar.advance(first_step)
         for step in range(first_step, config.num_steps):
             bar.advance(1, run.step(step, list(islice(stream, config.rows_per_step))))
+            if run.should_validate(step + 1, validation):
+                bar.advance(0, "validating")
             run.between_steps(step + 1, validation)
     model.eval()
     run.broken.hand_over()
@@ -155,15 +157,19 @@ class _Fit(Generic[T]):
         self.out.metrics(step + 1, **measured, lr=lr, **shown)
         return self.live.note(measured.get("loss_nats", math.nan), lr, shown)
 
+    def should_validate(self, step: int, validation: Sequence[T]) -> bool:
+        """Tell whether validation is due after a step, counted from 1: at the end and so often in between."""
+        is_due = step == self.config.num_steps or step % self.config.validate_every_steps == 0
+        return bool(validation) and is_due
+
     def between_steps(self, step: int, validation: Sequence[T]) -> None:
         """Validate and take a snapshot where it is time."""
         config, fitted = self.config, self.fitted
-        is_last = step == config.num_steps
-        if validation and (is_last or step % config.validate_every_steps == 0):
+        if self.should_validate(step, validation):
             found = self.task.validate(self.model, validation)
             fitted.log.append({"step": step, **found, "tokens": fitted.log[-1]["tokens"]})
             self.out.metrics(step, **found)
-        if not is_last and step % config.snapshot_every_steps == 0:
+        if step < config.num_steps and step % config.snapshot_every_steps == 0:
             self.writer.save(self._state(step), until_update=_CHANGED_BY_UPDATES)
             self.live.snapshot_taken()
 

@@ -4,7 +4,7 @@ Legend: E examples, T tokens of the longest, D width of the trunk, C classes of 
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -214,9 +214,17 @@ def predict(opened: Opened, texts: Sequence[str], *, tasks: Sequence[str] | None
 
 
 def probabilities(
-    model: Any, sequences: Sequence[Sequence[int]], pooling: Pooling, tasks: Sequence[str]
+    model: Any,
+    sequences: Sequence[Sequence[int]],
+    pooling: Pooling,
+    tasks: Sequence[str],
+    say: Callable[[int], object] = lambda _: None,
 ) -> Mapping[str, list[list[float]]]:
-    """Compute each task's probabilities of its classes for each example."""
+    """Compute each task's probabilities of its classes for each example.
+
+    Args:
+        say: is told how many examples a batch had, once it is done.
+    """
     torch = need("torch", extra="train")
     heads = heads_of(model)
     found: dict[str, list[list[float]]] = {name: [[] for _ in sequences] for name in tasks}
@@ -229,6 +237,7 @@ def probabilities(
                 rows = torch.softmax(heads[name](vectors_ED), -1).tolist()
                 for at, row in zip(batch, rows, strict=True):
                     found[name][at] = row
+            say(len(batch))
     model.train(was_training)
     return found
 

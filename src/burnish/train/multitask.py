@@ -155,7 +155,9 @@ def _train(
     learning = ClassifyTask(tasks, texts.pooling, combiner, config.compare_every_steps)
     held_out = pack_labelled_once(validation, row_tokens=loop.row_tokens)
     tuned = Tuned(model, fit(model, items, held_out, learning, loop, out, groups), precision)
-    answers = answers_of(tasks, test, probabilities(model, [each.ids for each in test], texts.pooling, names))
+    with out.progress("scoring", total=len(test), unit="texts") as bar:
+        given = probabilities(model, [each.ids for each in test], texts.pooling, names, bar.advance)
+    answers = answers_of(tasks, test, given)
     if is_kept:
         trunk: Literal["model", "adapter"] = "adapter" if is_adapter(config.method) else "model"
         save_heads(model, HeadsSpec(tasks, texts.pooling, config.max_tokens, trunk), out.payload)
