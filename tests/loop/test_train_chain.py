@@ -26,6 +26,8 @@ def test_every_recipe_fills(path: Path, profile: str) -> None:
     recipe = fill(TrainRecipe, compose_recipe(path, (f"profile={profile}",)).values)
     assert recipe.train.seed == recipe.seed == 17
     assert (recipe.train.loop.num_steps == 3) == (profile == "tiny")
+    if recipe.score is not None:
+        assert (recipe.score.test_records == 32) == (profile == "tiny")
 
 
 @pytest.fixture

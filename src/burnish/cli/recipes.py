@@ -119,7 +119,7 @@ def _listed_groups(path: Path) -> dict[str, str]:
         raise RecipeError(f"{path}: it holds a list; write a recipe as lines of `key: value`")
     defaults = body.get("defaults")
     chosen = [entry for entry in defaults if isinstance(entry, DictConfig)] if isinstance(defaults, ListConfig) else []
-    return {str(key).split()[-1]: str(option) for entry in chosen for key, option in entry.items()}
+    return {str(key).split()[-1]: str(option) for entry in chosen for key, option in entry.items_ex(resolve=False)}
 
 
 def _spelled_choices(values: dict[str, Any], overrides: list[str]) -> list[str]:
