@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from quickstart_chain import quickstart
-from sealed_chain import Chain, number
+from sealed_chain import Chain, number, spread
 
 from burnish.artifacts import Artifact, Measurement
 from burnish.artifacts.digest import plain
@@ -247,3 +247,33 @@ def test_hand_overs_without_floors_have_no_gate_columns(tmp_path: Path) -> None:
     assert "tuned → merged" in page
     assert ">Floor</th>" not in page
     assert "no gate" not in page
+
+
+def test_tasks_stand_beside_themselves_trained_alone(tmp_path: Path) -> None:
+    chain = Chain(tmp_path)
+    scores = {"tone": (0.81, 0.70, 0.157, 0.02), "topic": (0.60, 0.72, -0.167, 0.05), "script": (0.9, 0.89, 0.011, 0.1)}
+    evidence = [number("validation_loss_nats", 0.5, "nats")]
+    for name, (score, alone, gain, half) in scores.items():
+        evidence += [
+            number(f"accuracy_frac_{name}", 0.8, "1"),
+            spread(f"macro_f1_frac_{name}", score, 0.03, "1", 9, ""),
+        ]
+        evidence += [number(f"control_macro_f1_frac_{name}", alone, "1")]
+        evidence += [spread(f"macro_f1_gain_frac_{name}", gain, half, "1", 9, "")]
+    chain.seal("tuned", "burnish.train.multitask.multitask", "model", tuple(evidence))
+    page = write(chain, chain.passed()).replace("\u00a0", " ")
+    assert Outline(page).open == []
+    assert {"tasks", "lineage"} <= sections(page)
+    assert "macro-F1 of 81.0 % on tone, 60.0 % on topic, 90.0 % on script." in page
+    assert "✗ Worse than trained alone: topic." in page.replace("</span>", "")
+    report = json.loads((chain.root / "report/payload/report.json").read_text())
+    assert [row["verdict"] for row in report["tasks"]] == ["better", "worse", "within noise"]
+
+
+def test_tasks_without_controls_have_no_gain(tmp_path: Path) -> None:
+    chain = Chain(tmp_path)
+    evidence = (number("accuracy_frac_tone", 0.8, "1"), spread("macro_f1_frac_tone", 0.7, 0.03, "1", 9, ""))
+    chain.seal("tuned", "burnish.train.multitask.multitask", "model", evidence)
+    page = write(chain, chain.passed())
+    assert "tasks" in sections(page)
+    assert "Macro-F1 alone" not in page

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from burnish.report.cast import Cast, count, look
 from burnish.report.compare import Row, Verdict
 from burnish.report.figures import plural, show, show_interval, significant
+from burnish.report.tasks import read_tasks
 
 _TIMES_FROM = 1.15  # below this a factor reads as noise; per cent is said instead
 
@@ -32,7 +33,7 @@ def headline(cast: Cast, rows: tuple[Row, ...]) -> Sentence:
     said = [clause for clause in clauses if clause]
     made = _made(cast)
     if not said:
-        return (*made, *_ended(cast), Span(". Nothing was measured both before and after."))
+        return (*made, *_ended(cast))
     sentence: list[Span] = [*made, Span(", now " if len(made) > 1 else " now ")]
     for index, clause in enumerate(said):
         if index:
@@ -62,6 +63,9 @@ def caveat(cast: Cast, rows: tuple[Row, ...], failed_gates: tuple[str, ...]) -> 
         tail = f"; {len(noise)} changed within noise" if noise else ""
         none = "The one compared figure did not get" if len(compared) == 1 else f"None of {len(compared)} figures got"
         sentence.append(Span(f"{none} worse{tail}. "))
+    alone = [task for task in read_tasks(cast.tuned) if task.verdict is Verdict.WORSE]
+    if alone:
+        sentence.append(Span(f"✗ Worse than trained alone: {', '.join(task.name for task in alone)}. ", Verdict.WORSE))
     failed = look(cast.served_load, "failed_requests")
     if failed is not None and failed.value > 0:
         sentence.append(Span(f"✗ {failed.value:,.0f} of {failed.n:,} served requests failed. ", Verdict.WORSE))
@@ -89,8 +93,14 @@ def _made(cast: Cast) -> Sentence:
 
 
 def _ended(cast: Cast) -> Sentence:
+    """Say how a training ended that was not measured before it began."""
+    tasks = read_tasks(cast.tuned)
+    if tasks:
+        scores = ", ".join(f"{show(task.score.value, '1')} on {task.name}" for task in tasks)
+        return (Span(f", now has a macro-F1 of {scores}."),)
     loss = look(cast.tuned, "validation_loss_nats")
-    return () if loss is None else (Span(f", with a validation loss of {significant(loss.value)} nats at the end"),)
+    end = "" if loss is None else f", with a validation loss of {significant(loss.value)} nats at the end"
+    return (Span(f"{end}. Nothing was measured both before and after."),)
 
 
 def _speed(rows: dict[str, Row]) -> Sentence:

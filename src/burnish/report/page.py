@@ -13,6 +13,7 @@ from burnish.report.figures import show_exact, show_interval, show_price, show_s
 from burnish.report.flow import flow_chart
 from burnish.report.headline import plain_text
 from burnish.report.lineage import rail
+from burnish.report.tasks import show_with_interval
 from burnish.report.templates import PageConfig, render_template
 from burnish.report.view import View, as_json, read_view
 from burnish.runtime import Workdir
@@ -81,6 +82,7 @@ def render(view: View, config: ReportConfig) -> bytes:
         view=view,
         charts=charts,
         rail=Markup(rail(view.nodes)),  # noqa: S704
+        with_interval=show_with_interval,
         bars=lambda row: Markup(_bars(row)),  # noqa: S704
         share=show_share,
         price=show_price(config.price_per_hour),

@@ -22,7 +22,7 @@ def print_search(report: Mapping[str, Any], *, file: IO[str] | None = None, widt
     console = Console(file=file, width=width)
     table = Table(box=box.SIMPLE_HEAD, title=Text(report["title"]), title_justify="left", pad_edge=False)
     for head in ("", "stage", "tried"):
-        table.add_column(head)
+        table.add_column(head, no_wrap=head == "stage")
     for head in ("own", "best", "importance"):
         table.add_column(head, justify="right", no_wrap=True)
     for value in report["values"]:

@@ -17,6 +17,7 @@ from burnish.report.headline import Sentence, caveat, headline
 from burnish.report.lineage import Node, lineage
 from burnish.report.machine import Machine, machines
 from burnish.report.parity import Parity, read_parity
+from burnish.report.tasks import Task, read_tasks, tasks_as_json
 
 _TILES = ("throughput_tokens_per_s", "size_bytes", "accuracy_frac", "latency_p50_ms", "memory_bytes")
 _MAX_TILES = 4
@@ -56,6 +57,7 @@ class View:
     load_words: str
     flow: Flow | None
     training: Training | None
+    tasks: tuple[Task, ...]
     parity: Parity | None
     nodes: tuple[Node, ...]
     result_words: str
@@ -100,6 +102,7 @@ def read_view(artifacts: tuple[Artifact, ...], *, title: str, price_per_hour: fl
         load_words=_load_words(cast),
         flow=trace(cast),
         training=training,
+        tasks=read_tasks(cast.tuned),
         parity=parity,
         nodes=lineage(cast),
         result_words="" if cast.result is None else words_for(cast.result.stage).lower(),
@@ -118,6 +121,7 @@ def as_json(view: View) -> dict[str, Any]:
         "caveat": "".join(span.text for span in view.caveat).strip(),
         "concurrency": {"before": view.concurrency[0], "after": view.concurrency[1]},
         "table": [row.as_json() for row in view.rows],
+        "tasks": tasks_as_json(view.tasks),
         "gates": gates,
     }
 
