@@ -209,22 +209,14 @@ def predict(opened: Opened, texts: Sequence[str], *, tasks: Sequence[str] | None
         if name not in labels:
             raise RecipeError(f"no head is for task {name!r}; there are: {', '.join(labels)}")
     ids, _ = tokenise(opened.tokenizer, texts, max_tokens=opened.spec.max_tokens)
-    given = probabilities(opened.model, ids, opened.spec.pooling, wanted)
+    given = probabilities(opened.model, ids, opened.spec.pooling, wanted, lambda _: None)
     return [{name: best(labels[name], rows[at]) for name, rows in given.items()} for at in range(len(texts))]
 
 
 def probabilities(
-    model: Any,
-    sequences: Sequence[Sequence[int]],
-    pooling: Pooling,
-    tasks: Sequence[str],
-    say: Callable[[int], object] = lambda _: None,
+    model: Any, sequences: Sequence[Sequence[int]], pooling: Pooling, tasks: Sequence[str], say: Callable[[int], object]
 ) -> Mapping[str, list[list[float]]]:
-    """Compute each task's probabilities of its classes for each example.
-
-    Args:
-        say: is told how many examples a batch had, once it is done.
-    """
+    """Compute each task's probabilities of its classes for each example; `say` is told the size of each batch done."""
     torch = need("torch", extra="train")
     heads = heads_of(model)
     found: dict[str, list[list[float]]] = {name: [[] for _ in sequences] for name in tasks}
