@@ -200,7 +200,7 @@ def test_what_is_saved_predicts_the_same(
         assert 0.5 <= one["script"].probability <= 1
     losses = read_lines(tuned.payload / "training_log.jsonl")[-1]
     ids, _ = tokenise(opened.tokenizer, [text for text, _ in HEADLINES], max_tokens=64)
-    rows = probabilities(opened.model, ids, opened.spec.pooling, ["tone"])["tone"]
+    rows = probabilities(opened.model, ids, opened.spec.pooling, ["tone"], lambda _: None)["tone"]
     nats = [-math.log(rows[i][TONE.labels.index(label)]) for i, (_, label) in enumerate(HEADLINES) if i != 3]
     assert sum(nats) / 5 == pytest.approx(losses["validation_loss_nats_tone"], rel=1e-4)
     if is_adapter:
