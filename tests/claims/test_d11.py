@@ -95,6 +95,8 @@ def test_a_curve_that_ends_higher_sets_the_loss_that_both_reach(curve: list[tupl
 def test_a_model_that_learns_nothing_is_no_reading() -> None:
     with pytest.raises(BurnishError, match="does not fall below the other's start"):
         speed_up([(0, 3.0), (10, 2.0)], [(0, 3.0), (10, 3.5)])
+    with pytest.raises(BurnishError, match="does not fall below the other's start"):
+        speed_up([(10, 3.0), (20, 2.0)], [(10, 5.0), (20, 4.0)])  # read from the tenth step on
 
 
 @given(st.lists(st.floats(0.5, 3.0), min_size=3, max_size=8))

@@ -158,7 +158,7 @@ def speed_up(before: Sequence[tuple[float, float]], after: Sequence[tuple[float,
     lowest = max(min(loss for _, loss in each) for each in (before, after))
     highest = min(before[0][1], after[0][1])
     logs = []
-    for number in range(_NUM_LOSSES):
+    for number in range(_NUM_LOSSES if lowest < highest else 0):
         target = lowest + (highest - lowest) * number / (3 * _NUM_LOSSES)
         slow, fast = steps_to(before, target), steps_to(after, target)
         if slow and fast:
