@@ -36,14 +36,28 @@ from burnish.data.split import ByFraction, SplitConfig, split
 from burnish.evaluate.generate import load_generate
 from burnish.evaluate.latency import load_served
 from burnish.evaluate.parity import check_parity
-from burnish.evaluate.score import ScoreConfig, score_model, score_served
-from burnish.loop import chain, data_chain
+from burnish.evaluate.score import ScoreConfig, score_model, score_served, score_tuned
+from burnish.learn.loop import LoopConfig
+from burnish.learn.task_labels import LabelSource
+from burnish.loop import chain, data_chain, search_chain, train_chain
 from burnish.report.data_page import write_data_report
 from burnish.report.page import write_report
+from burnish.report.search_page import write_search_report
 from burnish.runtime import Run
+from burnish.train import learning
 from burnish.train.base import BaseConfig, LocalModel, take_base
-from burnish.train.finetune import finetune
+from burnish.train.converse import ConverseConfig, converse
+from burnish.train.example_sources import ExampleFiles
+from burnish.train.examples import ExamplesConfig, take_examples
+from burnish.train.finetune import FinetuneConfig, finetune
 from burnish.train.merge import MergeConfig, merge
+from burnish.train.methods import Lora
+from burnish.train.multitask import MultitaskConfig, multitask
+from burnish.train.pairs import FromLabels
+from burnish.train.prefer import PreferConfig, prefer
+from burnish.train.pretrain import PretrainConfig, pretrain
+from burnish.train.search import SearchConfig, SearchPlan, search
+from burnish.train.searching.space import Rates, Regularisation
 
 SLICE = Path(__file__).parents[1] / "data" / "slice.jsonl"
 
@@ -90,11 +104,44 @@ def calls(run: Run, base: ModelArtifact, headlines: DatasetArtifact, tiny_model:
     call(balance, data, config=BalanceConfig())
     call(mix, data, config=MixtureConfig())
     call(take_base, config=BaseConfig(LocalModel(tiny_model)))
+    _call_trainings(call, base, headlines, tmp_path)
     tuned = call(finetune, base, headlines, config=TRAINING)
     merged = call(merge, base, tuned, config=MergeConfig())
     call(quantize, merged, config=QuantizeConfig())
-    call(score_model, base, headlines, headlines, config=ScoreConfig(TRAINING.task, test_records=6, general_records=6))
+    score = ScoreConfig(TRAINING.task, test_records=6, general_records=6)
+    call(score_model, base, headlines, headlines, config=score)
+    call(score_tuned, base, tuned, headlines, headlines, config=score)
     return made
+
+
+def _call_trainings(call: Callable[..., Any], base: ModelArtifact, headlines: DatasetArtifact, tmp_path: Path) -> None:
+    """Call the stages that learn otherwise than `finetune`, and the search, each on its own kind of example."""
+    talks = tmp_path / "talks.jsonl"
+    rows = [
+        {"id": n, "messages": [{"role": role, "content": f"{role} {n} 无疑"} for role in ("user", "assistant")]}
+        for n in range(20)
+    ]
+    talks.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    given = call(take_examples, config=ExamplesConfig((ExampleFiles(talks),), 0.3, 0.1))
+    shared: dict[str, Any] = {
+        "method": Lora(rank=2),
+        "loop": LoopConfig(num_steps=2, row_tokens=512, learning_rate=0.01),
+        "precision": "fp32",
+    }
+    task = TRAINING.task
+    call(converse, base, given, config=ConverseConfig(**shared))
+    call(pretrain, base, headlines, config=PretrainConfig(**shared))
+    call(prefer, base, headlines, config=PreferConfig(pairs=FromLabels(task), **shared))
+    tasks = (LabelSource("tone", task.labels),)
+    call(multitask, base, headlines, config=MultitaskConfig(tasks=tasks, **shared))
+    plan = SearchPlan(
+        Rates(num_trials=2, rows_per_step=(1, 2)),
+        {"rank": (2, 4)},
+        Regularisation(num_trials=1),
+        trial_rows=2,
+        num_validations=2,
+    )
+    call(search, base, headlines, config=SearchConfig(FinetuneConfig(task, **shared), plan))
 
 
 def test_every_stage_gives_the_same_bytes_again_and_leaves_its_inputs_alone(run: Run, calls: list[Call]) -> None:
@@ -111,18 +158,19 @@ def test_every_stage_gives_the_same_bytes_again_and_leaves_its_inputs_alone(run:
 
 
 def test_the_contract_covers_every_stage_that_makes_bytes(calls: list[Call]) -> None:
-    """A stage that the chain gains must be added above, or named here as one that measures times."""
-    timed = {load_generate, load_served, check_parity, score_served, write_report, write_data_report}
+    """A stage that the chain gains must be added above, or named here as one that measures or shows times."""
+    pages = {write_report, write_data_report, write_search_report}
+    timed = {load_generate, load_served, check_parity, score_served}
     stages = {
         value
-        for module in (chain, data_chain)
+        for module in (chain, data_chain, train_chain, search_chain, learning)
         for value in vars(module).values()
         if inspect.isfunction(value) and "out" in inspect.signature(value).parameters
     }
-    assert stages - timed == {call.stage for call in calls}
+    assert stages - timed - pages == {call.stage for call in calls}
 
 
-@pytest.mark.parametrize("stage", [clean, finetune, score_served, write_report, quantize])
+@pytest.mark.parametrize("stage", [clean, finetune, search, score_served, write_report, quantize])
 def test_a_stage_promises_a_kind(stage: Callable[..., Any]) -> None:
     promised = typing.get_type_hints(stage)["return"]
     assert typing.get_origin(promised) is Draft
