@@ -160,6 +160,8 @@ def test_the_text_weight_decides_what_the_loss_sees(run: Run, base: ModelArtifac
     assert min(answer, whole) < some < max(answer, whole)
     with pytest.raises(RecipeError, match="text_weight is 2"):
         replace(CONFIG, text_weight=2.0)
+    with pytest.raises(RecipeError, match="smoothing_frac is 1"):
+        replace(CONFIG, smoothing_frac=1.0)
 
 
 def test_adversarial_training_is_off_unless_asked_for(

@@ -138,10 +138,10 @@ def test_the_ends_are_the_tokenizers_own_or_the_recipes() -> None:
     assert (ends.start, ends.end) == (tokenizer.bos_token_id, tokenizer.convert_tokens_to_ids("<|endoftext|>"))
 
 
-def test_mistakes_say_what_to_do(run: Run, base: ModelArtifact, documents: DatasetArtifact) -> None:
+def test_mistakes_say_what_to_do(run: Run, base: ModelArtifact) -> None:
     assert fill(PretrainConfig, {"end_of_text": "</s>"}).end_of_text == "</s>"
     with pytest.raises(RecipeError, match=r"row_tokens is 1; .* at least 2"):
-        run(pretrain, base, documents, config=replace(CONFIG, loop=replace(CONFIG.loop, row_tokens=1)))
+        replace(CONFIG, loop=replace(CONFIG.loop, row_tokens=1))
     empty = [{"id": "x", "text": "", "label": None}]
     with pytest.raises(BurnishError, match=r"no record in split 'train' .* has a text"):
         run(pretrain, base, sealed_records(run, {"train": empty, "validation": empty}), config=CONFIG)

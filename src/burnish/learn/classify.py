@@ -13,7 +13,7 @@ from burnish.learn.gradnorm import Combiner, StepGradients
 from burnish.learn.packing import place, place_once
 from burnish.learn.task import Measures
 from burnish.measure.metrics import macro_f1
-from burnish.nn.forward import layers_of
+from burnish.nn.forward import evaluating, layers_of
 from burnish.nn.heads import Pooling, TaskLabels, heads_of, pooled
 from burnish.runtime import need
 
@@ -114,16 +114,13 @@ class ClassifyTask:
         totals = sum((row.counts() for row in items), Counter[str]())
         losses = dict.fromkeys(totals, 0.0)
         pairs: dict[str, list[tuple[str, str]]] = {name: [] for name in totals}
-        was_training = model.training
-        model.eval()
-        with torch.inference_mode():
+        with evaluating(model), torch.inference_mode():
             for row in items:
                 vectors_ED = pooled(model, [each.ids for each in row.examples], self.pooling)
                 for name, loss in _losses(model, row, totals, vectors_ED).items():
                     losses[name] += float(loss)
                 for task in self.tasks:
                     pairs.setdefault(task.name, []).extend(_guesses(model, task, row, vectors_ED))
-        model.train(was_training)
         measured = {"validation_loss_nats": sum(losses.values()) / len(losses)}
         for task in self.tasks:
             if task.name in losses:

@@ -16,7 +16,7 @@ from burnish.learn.packing import IGNORED, Row, Sample, lay, place, place_once
 from burnish.learn.preference_loss import PreferenceLoss, Sigmoid, pair_losses, strength
 from burnish.learn.task import Measures
 from burnish.nn.cross_entropy import linear_logprobs
-from burnish.nn.forward import head_of, hidden_at
+from burnish.nn.forward import evaluating, head_of, hidden_at
 from burnish.runtime import need
 
 
@@ -120,13 +120,10 @@ class PreferenceTask:
         torch = need("torch", extra="train")
         num_pairs = sum(item.num_pairs for item in items)
         total: Measures = {}
-        was_training = model.training
-        model.eval()
-        with torch.no_grad():
+        with evaluating(model), torch.no_grad():
             for item in items:
                 _, seen = self._losses(model, item)
                 total = {name: total.get(name, 0.0) + value / num_pairs for name, value in seen.items()}
-        model.train(was_training)
         return {f"validation_{name}": value for name, value in total.items()}
 
     def state(self) -> dict[str, Any]:
@@ -190,13 +187,8 @@ def reference_logprobs(model: Any, item: PairRow) -> Any:
 @contextmanager
 def _base_alone(model: Any) -> Iterator[Any]:
     """Give the base without what training adds, and without dropout."""
-    was_training = model.training
-    model.eval()
-    try:
-        with model.disable_adapter():
-            yield model.get_base_model()
-    finally:
-        model.train(was_training)
+    with evaluating(model), model.disable_adapter():
+        yield model.get_base_model()
 
 
 def _pair_row(pairs: Sequence[Pair], fill_to: int) -> PairRow:

@@ -15,7 +15,7 @@ from burnish.errors import RecipeError
 from burnish.learn.fgsm import Fgsm, attack, backward
 from burnish.learn.packing import IGNORED, Row
 from burnish.nn.cross_entropy import linear_cross_entropy
-from burnish.nn.forward import head_of, hidden_at
+from burnish.nn.forward import evaluating, head_of, hidden_at
 from burnish.runtime import need
 
 T = TypeVar("T", contravariant=True)
@@ -111,23 +111,18 @@ def mean_loss(model: Any, rows: Iterable[Row]) -> float:
     """Average the loss over all labelled positions of `rows` by their weights, in nats a token."""
     torch = need("torch", extra="train")
     total, weight = 0.0, 0.0
-    was_training = model.training
-    model.eval()
-    with torch.inference_mode():
+    with evaluating(model), torch.inference_mode():
         for row in rows:
             total += float(loss_sum(model, row))
             weight += sum(row.weights)
-    model.train(was_training)
     return total / weight
 
 
 def mean_attacked_loss(model: Any, rows: Iterable[Row], adversarial: Fgsm) -> float:
     """Average the loss as `mean_loss` does, each row's embeddings moved against it."""
     total, weight = 0.0, 0.0
-    was_training = model.training
-    model.eval()
-    for row in rows:
-        total += attack(model, row.positions, partial(loss_sum, model, row), adversarial)
-        weight += sum(row.weights)
-    model.train(was_training)
+    with evaluating(model):
+        for row in rows:
+            total += attack(model, row.positions, partial(loss_sum, model, row), adversarial)
+            weight += sum(row.weights)
     return total / weight

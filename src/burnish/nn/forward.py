@@ -3,7 +3,8 @@
 Legend: T tokens of a row, N virtual tokens, P chosen positions, D width, V vocabulary.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from burnish.errors import BurnishError
@@ -58,6 +59,17 @@ def hidden_at(model: Any, ids: Sequence[int], positions: Sequence[int], chosen: 
             given |= varlen.packed(positions, place)
     hidden_TD = decoder(**given, use_cache=learned == "PREFIX_TUNING").last_hidden_state[0]
     return hidden_TD[chosen.to(place)]
+
+
+@contextmanager
+def evaluating(model: Any) -> Iterator[None]:
+    """Switch dropout off inside; a model that was in training is so again afterwards."""
+    was_training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(was_training)
 
 
 def decoder_of(model: Any) -> Any:

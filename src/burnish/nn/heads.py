@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from burnish.errors import BurnishError, RecipeError
 from burnish.nn.encoders import encoded, is_encoder, open_encoder
-from burnish.nn.forward import decoder_of, hidden_at
+from burnish.nn.forward import decoder_of, evaluating, hidden_at
 from burnish.nn.weights import open_model, open_tokenizer, quiet_transformers
 from burnish.runtime import need
 
@@ -220,9 +220,7 @@ def probabilities(
     torch = need("torch", extra="train")
     heads = heads_of(model)
     found: dict[str, list[list[float]]] = {name: [[] for _ in sequences] for name in tasks}
-    was_training = model.training
-    model.eval()
-    with torch.inference_mode():
+    with evaluating(model), torch.inference_mode():
         for batch in _batches(sequences):
             vectors_ED = pooled(model, [sequences[at] for at in batch], pooling).float()
             for name in tasks:
@@ -230,7 +228,6 @@ def probabilities(
                 for at, row in zip(batch, rows, strict=True):
                     found[name][at] = row
             say(len(batch))
-    model.train(was_training)
     return found
 
 

@@ -1,6 +1,5 @@
 """Converse: chat tuning on conversations, by the model's own template and with a loss on the answers alone."""
 
-import json
 from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import Literal
@@ -13,6 +12,7 @@ from burnish.learn.task import TokenTask
 from burnish.nn.chat import ChatFormat, Learn, Message
 from burnish.nn.weights import open_tokenizer
 from burnish.runtime import Workdir
+from burnish.train.left_out import write_left_out
 from burnish.train.tuning import TuneConfig, evidence_of, summary_of, tune
 
 
@@ -56,9 +56,7 @@ def converse(
     items = pack(train, row_tokens=row_tokens, seed=config.seed, is_filled=config.is_compiled)
     validation = pack_once(held_out, row_tokens=row_tokens, is_filled=config.is_compiled)
     tuned = tune(out, base, config, TokenTask(smoothing_frac=config.smoothing_frac), items, validation)
-    if desk.left_out:
-        lines = (json.dumps(asdict(one), ensure_ascii=False) + "\n" for one in desk.left_out)
-        (out / "left_out.jsonl").write_text("".join(lines), encoding="utf-8")
+    write_left_out(out, desk.left_out)
     evidence = evidence_of(tuned, num_records=len(train), num_held_out=len(held_out))
     smoothed = f"; label smoothing {config.smoothing_frac:g}" if config.smoothing_frac else ""
     what = "every answer" if config.learn == "every_answer" else "the last answer"

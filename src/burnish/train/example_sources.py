@@ -131,7 +131,7 @@ def _parsed(text: bytes) -> Any:
 
 
 def _parquet_rows(path: Path) -> Iterator[object]:
-    arrow, parquet = need("pyarrow", extra="train"), need("pyarrow.parquet", extra="train")
+    arrow, parquet = need("pyarrow", extra="data"), need("pyarrow.parquet", extra="data")
     try:
         with parquet.ParquetFile(path) as file:
             for batch in file.iter_batches(batch_size=1024):

@@ -186,7 +186,7 @@ def _evidence(book: _Book) -> tuple[Measurement, ...]:
 
 
 def _write(out: Workdir, name: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
-    arrow, parquet = need("pyarrow", extra="train"), need("pyarrow.parquet", extra="train")
+    arrow, parquet = need("pyarrow", extra="data"), need("pyarrow.parquet", extra="data")
     schema = arrow.schema([(column, arrow.int64() if column == "row" else arrow.string()) for column in columns])
     whole = [{column: row[column] for column in columns} for row in rows]
     parquet.write_table(arrow.Table.from_pylist(whole, schema), out / name, compression="zstd")

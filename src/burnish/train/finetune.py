@@ -35,6 +35,7 @@ class FinetuneConfig(TuneConfig):
         super().__post_init__()
         if not 0 <= self.text_weight <= 1:
             raise RecipeError(f"text_weight is {self.text_weight}; it must lie in [0, 1]")
+        TokenTask(self.adversarial, self.smoothing_frac)  # refuses what lies outside
 
 
 def finetune(

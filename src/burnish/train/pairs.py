@@ -1,6 +1,5 @@
 """Pairs of answers for preference tuning: from where they come, rendered by the base's own chat template."""
 
-import json
 import random
 from collections import Counter
 from collections.abc import Sequence
@@ -89,12 +88,6 @@ class PairDesk:
         if left_out:
             out.warn(f"{_said(left_out, len(preferences))}; left_out.jsonl lists them")
         return found
-
-    def write(self, out: Workdir) -> None:
-        """List in `left_out.jsonl` what was set aside, where anything was."""
-        if self.left_out:
-            lines = (json.dumps(asdict(one), ensure_ascii=False) + "\n" for one in self.left_out)
-            (out / "left_out.jsonl").write_text("".join(lines), encoding="utf-8")
 
     def evidence(self) -> tuple[Measurement, ...]:
         """Count what was set aside."""

@@ -15,6 +15,7 @@ from burnish.nn.precision import resolve
 from burnish.nn.weights import open_tokenizer
 from burnish.runtime import Workdir, need
 from burnish.runtime.recipes import choice_name
+from burnish.train.left_out import write_left_out
 from burnish.train.methods import is_adapter
 from burnish.train.pairs import FromLabels, FromPreferences, OnUnusable, PairDesk, PairSource, read_pairs
 from burnish.train.tuning import TuneConfig, Tuned, evidence_of, open_base, summary_of, tune
@@ -61,7 +62,7 @@ def prefer(out: Workdir, base: ModelArtifact, data: DatasetArtifact, *, config: 
     shape: dict[str, Any] = {"row_tokens": config.loop.row_tokens, "is_filled": config.is_compiled}
     items = pack_pairs(pairs, seed=config.seed, **shape)
     tuned = tune(out, base, config, _task(config), items, pack_pairs_once(held_out, **shape))
-    desk.write(out)
+    write_left_out(out, desk.left_out)
     evidence = _evidence(tuned, len(pairs), len(held_out)) + desk.evidence()
     return Draft(ModelArtifact, evidence, summary_of(config, tuned.precision, _learnt(config, len(pairs))))
 

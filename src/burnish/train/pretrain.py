@@ -30,6 +30,13 @@ class PretrainConfig(TuneConfig):
 
     end_of_text: str | None = None
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.loop.row_tokens < 2:
+            raise RecipeError(
+                f"loop.row_tokens is {self.loop.row_tokens}; a token is learnt after another, so it must be at least 2"
+            )
+
 
 def pretrain(
     out: Workdir, base: ModelArtifact, data: DatasetArtifact, *, config: PretrainConfig
@@ -41,8 +48,6 @@ def pretrain(
         BurnishError: the dataset has no train or validation split, or the loss broke.
     """
     row_tokens = config.loop.row_tokens
-    if row_tokens < 2:
-        raise RecipeError(f"loop.row_tokens is {row_tokens}; a token is learnt after another, so it must be at least 2")
     ends = Ends.of(open_tokenizer(base.payload), config.end_of_text)
     records = _with_text(data, "train")
     held_out = _with_text(data, "validation")[: config.validation_records]

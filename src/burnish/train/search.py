@@ -153,7 +153,7 @@ def _num_held_out(train: Learning, data: DatasetArtifact) -> int:
     """Count the records by which trials are judged; wrong labels are found before the first of them begins."""
     if isinstance(train, FinetuneConfig):
         return len(read_labelled(data, "validation", train.task.labels, at_most=train.validation_records))
-    parquet = need("pyarrow.parquet", extra="train")
+    parquet = need("pyarrow.parquet", extra="data")
     files = (data.payload / "data").glob("validation*.parquet")
     num_rows: int = sum(parquet.read_metadata(file).num_rows for file in files)
     return max(1, min(train.validation_records, num_rows))
