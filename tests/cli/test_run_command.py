@@ -15,7 +15,7 @@ from small_chain import DELAY, SmallRecipe
 from small_chain import small_chain as chain
 
 from burnish.artifacts import Store
-from burnish.cli.main import exit_code
+from burnish.cli.main import burnish, exit_code
 from burnish.cli.run import Order, run_recipe
 from burnish.cli.store import find_run, newest_runs
 from burnish.errors import BurnishError, GateFailed, RecipeError
@@ -241,3 +241,9 @@ def test_the_output_may_be_something_without_a_file(recipe: Path, monkeypatch: p
     monkeypatch.setattr(sys, "stdout", heard)
     assert run_recipe(order(recipe), SmallRecipe, chain) == 0
     assert "sealed in" in heard.getvalue()
+
+
+def test_a_searchs_recipe_is_sent_to_the_search(capsys: pytest.CaptureFixture[str]) -> None:
+    recipe = "recipes/train/search.yaml"
+    assert exit_code(lambda: burnish.main(["train", "run", recipe], standalone_mode=False)) == 2
+    assert f"is the recipe of a search; type: burnish train search {recipe}" in capsys.readouterr().err

@@ -26,6 +26,7 @@ def test_the_page_shows_the_search(run: Run, base: ModelArtifact, headlines: Dat
     page = (report.payload / "index.html").read_text(encoding="utf-8")
     assert "Which &lt;values&gt;" in page
     assert "<b>bold" not in page
+    assert "1.00 × 10⁻⁵ to 0.03, by magnitude" in page
     body = page.split('id="trials"')[1].split("</section>")[0]
     assert body.count("<tr") == 1 + len(trials(found))
     assert (report.payload / "best.yaml").read_bytes() == (found.payload / "best.yaml").read_bytes()

@@ -6,6 +6,7 @@ from burnish.cli.doors import door
 from burnish.cli.run import Order, order_options, run_recipe
 from burnish.cli.teaching import Chapter, Teaching
 from burnish.cli.train_search import search
+from burnish.errors import RecipeError
 
 
 @click.group(
@@ -41,7 +42,13 @@ def run(order: Order) -> int:
     with door("quickstart"):
         from burnish.loop.train_chain import TrainRecipe, train_chain
 
-    return run_recipe(order, TrainRecipe, train_chain)
+    try:
+        return run_recipe(order, TrainRecipe, train_chain)
+    except RecipeError as error:
+        if str(error).startswith("search="):
+            words = f"{order.recipe} is the recipe of a search; type: burnish train search {order.recipe}"
+            raise RecipeError(words) from error
+        raise
 
 
 train.add_command(search)

@@ -1,6 +1,7 @@
 """The view of a search: what its page shows, as plain values read from sealed artifacts and from nothing else."""
 
 import json
+import re
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -173,7 +174,7 @@ def _tried(facts: dict[str, Any]) -> list[Tried]:
         Tried(
             name,
             stage["name"],
-            domain,
+            re.sub(r"[\d.]+e-\d+", lambda number: significant(float(number[0])), domain),
             value_words(own[name]),
             value_words(best[name]),
             stage["importance"].get(name),
