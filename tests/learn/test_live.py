@@ -120,5 +120,5 @@ def test_training_tells_its_metrics(
     assert all(early["tokens_total"] < late["tokens_total"] for early, late in pairwise(steps))
     assert ["last_snapshot_unix_s" in values for values in steps] == [False, False, True, True]
     notes = [event.note for event in events if isinstance(event, Progress) and event.task == "training" and event.note]
-    assert notes
-    assert all(re.search(r"loss .* tokens/s · MFU \d+% · .* GiB$", note) for note in notes)
+    assert all(re.search(r"loss .* tokens/s · MFU \d+% · .* GiB( · validating)?$", note) for note in notes)
+    assert notes[-1].endswith("validating")

@@ -105,9 +105,10 @@ def fit(
     with progress as bar, config.memory.saving(model), run.writer:
         bar.advance(first_step)
         for step in range(first_step, config.num_steps):
-            bar.advance(1, run.step(step, list(islice(stream, config.rows_per_step))))
+            note = run.step(step, list(islice(stream, config.rows_per_step)))
+            bar.advance(1, note)
             if run.should_validate(step + 1, validation):
-                bar.advance(0, "validating")
+                bar.advance(0, f"{note} · validating")
             run.between_steps(step + 1, validation)
     model.eval()
     run.broken.hand_over()
