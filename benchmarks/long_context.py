@@ -14,6 +14,7 @@ import math
 import sys
 import tempfile
 from dataclasses import asdict
+from itertools import product
 from pathlib import Path
 from typing import Any, get_args
 
@@ -43,17 +44,22 @@ def main() -> int:
     )
     parser.add_argument("--out", required=True, type=Path)
     given = parser.parse_args()
+    rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
         make_decoder(Path(folder), given.layers, max(given.tokens))
-        rows = [
-            row
-            for what in get_args(What)
-            for name in _KINDS
-            for length in sorted(given.tokens)
-            if name != "scores written out" or length <= given.written_out
-            for row in [measure(Path(folder), what, name, length, given)]
-            if row is not None
-        ]
+        for what, name, length in product(get_args(What), _KINDS, sorted(given.tokens)):
+            if name == "scores written out" and length > given.written_out:
+                continue
+            row = measure(Path(folder), what, name, length, given)
+            if row is not None:
+                rows.append(row)
+                write(rows, given.out)  # what is measured is kept, whatever ends the rest
+    print(table(rows, exponents(rows)))
+    return 0
+
+
+def write(rows: list[dict[str, Any]], out: Path) -> None:
+    """Write JSON and a table of the rows so far."""
     fits = exponents(rows)
     body = {
         "what": "one attention layer forward and backward; a training step of a tiny decoder, nothing computed again",
@@ -62,11 +68,9 @@ def main() -> int:
         "command": f"python {' '.join(sys.argv)}",
         "fingerprint": fingerprint(),
     }
-    given.out.parent.mkdir(parents=True, exist_ok=True)
-    given.out.write_text(json.dumps(body, indent=1) + "\n", encoding="utf-8")
-    given.out.with_suffix(".md").write_text(table(rows, fits), encoding="utf-8")
-    print(table(rows, fits))
-    return 0
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(body, indent=1) + "\n", encoding="utf-8")
+    out.with_suffix(".md").write_text(table(rows, fits), encoding="utf-8")
 
 
 def make_decoder(folder: Path, num_layers: int, num_tokens: int) -> None:

@@ -137,6 +137,7 @@ def test_flex_attention_equals_a_dense_mask() -> None:
 
 
 @pytest.mark.gpu
+@pytest.mark.filterwarnings("ignore:The .grad attribute:UserWarning")  # torch 2.11 warns of itself
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_on_a_gpu_flex_attention_has_the_gradients_of_a_dense_mask(tmp_path: Path) -> None:
     folder = make_model(tmp_path / "model")

@@ -9,7 +9,7 @@ import pytest
 
 from burnish.errors import RecipeError
 from burnish.runtime import code
-from burnish.runtime.code import code_digest
+from burnish.runtime.code import _read, code_digest
 
 STAGE = '''"""A room."""
 from . import helper
@@ -161,3 +161,10 @@ def test_a_module_that_is_run_by_command_counts_where_it_is_named(package: Path)
     named = code_digest(stage)
     (package / "unused.py").write_text("x = 2\n")
     assert len({before, named, code_digest(stage)}) == 3
+
+
+def test_a_digest_is_the_same_on_every_python(tmp_path: Path) -> None:
+    """Syntax trees have grown fields (3.12: type parameters); another machine's Python shall find what is sealed."""
+    source = tmp_path / "stage.py"
+    source.write_text("def stage(out, *, config):\n    return f'{out!r:>{config.width}}', [x for x in () if x], None\n")
+    assert _read(source, 0, "stage")[0] == "9b60396bae5c10c3242fd56e145853eb032b9913180e347d18f943a72aaff998"

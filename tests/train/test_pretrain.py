@@ -15,13 +15,14 @@ from burnish.artifacts import DatasetArtifact, ModelArtifact
 from burnish.errors import BurnishError, RecipeError
 from burnish.learn.loop import LoopConfig
 from burnish.learn.packing import IGNORED, pack_once
+from burnish.learn.running_text import Ends, Pieces
 from burnish.learn.task import TokenTask, mean_loss
 from burnish.nn.weights import open_model, open_tokenizer, quiet_transformers
 from burnish.runtime import Run
 from burnish.runtime.events import Event
 from burnish.runtime.recipes import fill
 from burnish.train.methods import Full, Lora
-from burnish.train.pretrain import Ends, Pieces, PretrainConfig, TextTask, pretrain
+from burnish.train.pretrain import PretrainConfig, TextTask, pretrain
 from conftest import make_tokenizer, read_lines, sealed_records
 
 DOCUMENTS = (

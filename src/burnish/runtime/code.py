@@ -74,12 +74,22 @@ def _read(path: Path, _mtime_ns: int, module: str) -> tuple[str, tuple[str, ...]
                 texts.add(text)
             case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef() | ast.Module() if ast.get_docstring(node):
                 node.body = node.body[1:]
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest(), tuple(sorted(imports)), tuple(sorted(texts))
+    return hashlib.sha256(_written(tree).encode()).hexdigest(), tuple(sorted(imports)), tuple(sorted(texts))
 
 
 @functools.cache
 def _file_digest(path: Path, _mtime_ns: int) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _written(part: object) -> str:
+    """Write a syntax tree without its empty fields, which differ from one Python to the next (`ast.dump` has them)."""
+    if isinstance(part, list):
+        return f"[{','.join(map(_written, part))}]"
+    if not isinstance(part, ast.AST):
+        return repr(part)
+    fields = (f"{name}={_written(value)}" for name, value in ast.iter_fields(part) if value not in (None, []))
+    return f"{type(part).__name__}({','.join(fields)})"
 
 
 def _resolve(module: str, source: str | None, level: int, is_package: bool) -> str:
