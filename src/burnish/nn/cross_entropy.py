@@ -74,7 +74,7 @@ def _logprobs_function() -> Any:
         def forward(ctx: Any, hidden: Any, weight: Any, labels: Any) -> Any:
             ctx.save_for_backward(hidden, weight, labels)
             found = torch.empty(len(hidden), dtype=torch.float32, device=hidden.device)
-            for part in _chunks(hidden, weight):
+            for part in chunks(hidden, weight):
                 logits_CV = (hidden[part] @ weight.T).float()
                 picked = logits_CV.gather(1, labels[part].clamp_min(0)[:, None])[:, 0]
                 found[part] = picked - logits_CV.logsumexp(1)
@@ -90,7 +90,7 @@ def _logprobs_function() -> Any:
     return LinearLogprobs
 
 
-def _chunks(hidden: Any, weight: Any) -> Iterator[slice]:
+def chunks(hidden: Any, weight: Any) -> Iterator[slice]:
     """Cut the positions so that a chunk's logits in float32 keep to the limit."""
     positions = max(1, (_CHUNK_BYTES if hidden.is_cuda else _CPU_CHUNK_BYTES) // (4 * weight.shape[0]))
     for start in range(0, len(hidden), positions):
@@ -107,7 +107,7 @@ def _run(
     d_hidden = torch.empty_like(hidden) if wants_hidden else None
     d_weight = torch.zeros_like(weight, dtype=torch.float32) if wants_weight else None
     chunk_loss = _chunk_loss(hidden.is_cuda)
-    for part in _chunks(hidden, weight):
+    for part in chunks(hidden, weight):
         h_CD = hidden[part]
         if not (wants_hidden or wants_weight):
             loss += _loss_only(h_CD @ weight.T, labels[part], weights[part], smoothing)
@@ -117,11 +117,11 @@ def _run(
         if d_hidden is not None:
             d_hidden[part] = d_logits_CV @ weight
         if d_weight is not None:
-            _add_product(d_weight, d_logits_CV.T, h_CD)
+            add_product(d_weight, d_logits_CV.T, h_CD)
     return loss, d_hidden, None if d_weight is None else d_weight.to(weight.dtype)
 
 
-def _add_product(total: Any, left: Any, right: Any) -> None:
+def add_product(total: Any, left: Any, right: Any) -> None:
     """Add a matrix product to a float32 sum, the product's own additions in float32 too."""
     torch = need("torch", extra="train")
     if left.is_cuda and left.dtype != torch.float32:

@@ -108,6 +108,13 @@ class Warned:
 
 
 @dataclass(frozen=True)
+class Noted:
+    """Something worth a line that is no warning, such as how a candidate of a search ended."""
+
+    message: str
+
+
+@dataclass(frozen=True)
 class RunFinished:
     """A run ended: `ok`, `failed`, `gate`, or `interrupted`."""
 
@@ -127,6 +134,7 @@ Event = (
     | Metrics
     | GateChecked
     | Warned
+    | Noted
     | RunFinished
 )
 Reader = Callable[[Event], None]

@@ -42,6 +42,8 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "train": ("torch", "transformers", "peft", "accelerate", "gguf", "safetensors"),
     "search": ("optuna", "scikit-learn"),
     "compress": ("torch", "safetensors", "openvino"),
+    "export": ("compressed-tensors", "gguf", "onnx", "onnxruntime", "onnxruntime-genai", "transformers", "xllamacpp"),
+    "executorch": ("executorch",),
     "serve": ("openvino-genai", "tokenizers", "jinja2", "starlette", "uvicorn", "msgspec", "prometheus-client"),
     "load": ("openai",),
     "track": ("mlflow-skinny", "sqlalchemy", "alembic", "sqlparse"),
