@@ -138,3 +138,11 @@ def _offline(monkeypatch: pytest.MonkeyPatch) -> None:
 def read_lines(path: Path) -> list[dict[str, Any]]:
     """Read a JSONL file."""
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def served_form(run: Run, model: ModelArtifact) -> ModelArtifact:
+    """Quantise a model as the recipes do by default, and write it for the engine that serves it."""
+    from burnish.compress.export.write import ExportConfig, export
+    from burnish.compress.quantize import QuantizeConfig, quantize
+
+    return run(export, run(quantize, model, config=QuantizeConfig()), config=ExportConfig())

@@ -14,7 +14,7 @@ from burnish.artifacts.evidence import Measurement
 from burnish.errors import BurnishError, RecipeError
 from burnish.evaluate.latency import LoadConfig, Timing, load_evidence, load_prompts, load_served, tree_peak_bytes
 from burnish.runtime import Run, Workdir
-from conftest import HEADLINES, read_lines
+from conftest import HEADLINES, read_lines, served_form
 
 BOTH = {
     "ttft_p50_ms", "ttft_p99_ms", "itl_p50_ms", "itl_p99_ms", "latency_p50_ms", "latency_p99_ms",
@@ -26,9 +26,7 @@ SMALL = LoadConfig(concurrency=3, num_requests=8, max_tokens=12, threads=1)
 @pytest.fixture
 def compressed(run: Run, base: ModelArtifact) -> ModelArtifact:
     """The tiny model as compression leaves it."""
-    from burnish.compress.quantize import QuantizeConfig, quantize
-
-    return run(quantize, base, config=QuantizeConfig())
+    return served_form(run, base)
 
 
 def named(evidence: tuple[Measurement, ...]) -> dict[str, Measurement]:
@@ -89,6 +87,8 @@ def test_prompts_are_the_seeds_and_come_from_the_test_split(headlines: DatasetAr
         assert set(texts[start : start + 6]) == {text for text, _ in HEADLINES}
     assert load_prompts(headlines, LoadConfig(num_requests=14)) == prompts
     assert load_prompts(headlines, LoadConfig(num_requests=14, seed=1)) != prompts
+    cut = load_prompts(headlines, LoadConfig(num_requests=14, max_prompt_characters=9))
+    assert [each[0]["content"] for each in cut] == [each[0]["content"][:9] for each in prompts]
 
 
 def test_known_timings_give_known_evidence() -> None:

@@ -6,7 +6,6 @@ import pytest
 from test_finetune import CONFIG as TRAINING
 
 from burnish.artifacts import DatasetArtifact, ModelArtifact
-from burnish.compress.quantize import QuantizeConfig, quantize
 from burnish.errors import BurnishError, RecipeError
 from burnish.evaluate.generate import GenerateConfig, load_generate
 from burnish.evaluate.latency import LoadConfig
@@ -16,7 +15,7 @@ from burnish.nn.chat import LabelTask
 from burnish.runtime import Run
 from burnish.train.finetune import finetune
 from burnish.train.merge import MergeConfig, merge
-from conftest import read_lines
+from conftest import read_lines, served_form
 
 TASK = LabelTask("Which?", ("serious", "sarcastic"))
 CONFIG = ScoreConfig(TASK, test_records=6, general_records=6)
@@ -37,7 +36,7 @@ class Chain:
 def chain(run: Run, base: ModelArtifact, headlines: DatasetArtifact) -> Chain:
     tuned = run(finetune, base, headlines, config=replace(TRAINING, loop=replace(TRAINING.loop, num_steps=30)))
     merged = run(merge, base, tuned, config=MergeConfig())
-    return Chain(base, tuned, merged, run(quantize, merged, config=QuantizeConfig()), headlines)
+    return Chain(base, tuned, merged, served_form(run, merged), headlines)
 
 
 def test_training_on_the_test_set_scores_perfectly(run: Run, chain: Chain) -> None:
@@ -79,7 +78,7 @@ def test_parity_holds_along_a_sound_chain(run: Run, chain: Chain) -> None:
 
 def test_parity_sees_a_merge_that_lost_the_tuning(run: Run, chain: Chain) -> None:
     """The commonest fault in this field: what is served is the untuned model."""
-    untuned = run(quantize, chain.base, config=QuantizeConfig())
+    untuned = served_form(run, chain.base)
     config = ParityConfig(TASK, num_prompts=6, num_examples=1, served_tokens=4)
     parity = run(check_parity, chain.base, chain.tuned, chain.base, untuned, chain.data, config=config)
     assert parity.measurement("top1_agreement_tuned_to_merged_frac").value < 0.9

@@ -11,6 +11,7 @@ from serving import running
 
 from burnish.artifacts import DatasetArtifact, ModelArtifact
 from burnish.runtime import Run
+from conftest import served_form
 
 served_folder = serving.served_folder
 
@@ -20,9 +21,7 @@ def model_name(url: str) -> str:
 
 
 def test_an_artifact_is_served_by_its_digest_or_folder(run: Run, base: ModelArtifact) -> None:
-    from burnish.compress.quantize import QuantizeConfig, quantize
-
-    model = run(quantize, base, config=QuantizeConfig())
+    model = served_form(run, base)
     assert model.path is not None
     store = ("--store", str(run.store.root))
     for reference, options in ((Path(model.digest[:8]), store), (model.path, ()), (model.payload, ())):

@@ -28,6 +28,8 @@ ADDS = {
     "train": "fine-tune, merge and evaluate models",
     "search": "search for the values that a training learns best with",
     "compress": "quantize and export for OpenVINO",
+    "export": "write GGUF, ONNX and compressed-tensors, and check",
+    "executorch": "write ExecuTorch programs for phones",
     "serve": "serve a model behind an OpenAI-compatible address",
     "load": "measure a server through the OpenAI client",
     "track": "follow runs in MLflow (sqlite)",

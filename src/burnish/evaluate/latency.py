@@ -30,6 +30,7 @@ class LoadConfig:
         num_requests: requests that count; warm-up comes on top.
         max_tokens: new tokens of every request, no fewer: end of text is ignored, so that the work is equal.
         threads: compute threads of the engine; None takes every core.
+        max_prompt_characters: of a record's text; None sends it whole, and a server refuses what its context cannot hold.
     """
 
     concurrency: int = 8
@@ -37,12 +38,15 @@ class LoadConfig:
     max_tokens: int = 64
     seed: int = 0
     threads: int | None = None
+    max_prompt_characters: int | None = None
 
     def __post_init__(self) -> None:
-        if not 1 <= self.concurrency <= self.num_requests or self.max_tokens < 2:
+        is_empty = self.max_prompt_characters is not None and self.max_prompt_characters < 1
+        if is_empty or not 1 <= self.concurrency <= self.num_requests or self.max_tokens < 2:
             raise RecipeError(
-                f"concurrency is {self.concurrency}, num_requests {self.num_requests}, max_tokens {self.max_tokens}; "
-                "need 1 <= concurrency <= num_requests and max_tokens >= 2 (a gap between tokens needs two)"
+                f"concurrency is {self.concurrency}, num_requests {self.num_requests}, max_tokens {self.max_tokens}, "
+                f"max_prompt_characters {self.max_prompt_characters}; need 1 <= concurrency <= num_requests, 2 tokens (for "
+                "the gap between them) and 1 character, or null for whole prompts"
             )
 
 
@@ -71,7 +75,7 @@ def load_prompts(data: DatasetArtifact, config: LoadConfig) -> list[list[dict[st
 
     Records are drawn without putting back until all were drawn.
     """
-    texts = [record.text for record in read_records(data, "test")]
+    texts = [record.text[: config.max_prompt_characters] for record in read_records(data, "test")]
     rng = random.Random(config.seed)
     drawn: list[str] = []
     while len(drawn) < config.num_requests:
@@ -224,27 +228,23 @@ async def _timed(client: Any, model: str, messages: list[dict[str, str]], max_to
             moments.append(time.perf_counter())
         elif chunk.usage is not None:
             num_tokens = chunk.usage.completion_tokens
-    gaps = [after - before for before, after in pairwise(moments)]
-    return Timing(moments[0] - start_s, gaps, moments[-1] - start_s, num_tokens)
+    return Timing(moments[0] - start_s, [b - a for a, b in pairwise(moments)], moments[-1] - start_s, num_tokens)
 
 
 def _of_requests(name: str, values_s: list[float], share: float, how: str) -> Measurement:
     found = percentile([1000 * value for value in values_s], share)
     method = f"{how}; order statistics, coverage {found.coverage_frac:.0%}"
-    name = f"{name}_p{100 * share:.0f}_ms"
-    return Measurement(name, found.value, "ms", len(values_s), found.low, found.high, method)
+    return Measurement(f"{name}_p{100 * share:.0f}_ms", found.value, "ms", len(values_s), found.low, found.high, method)
 
 
 def _of_gaps(timings: Sequence[Timing], share: float, seed: int, how: str) -> Measurement:
     import numpy as np
 
-    # Tokens that all came together had no gap between them.
-    gaps_ms = [1000 * np.asarray(timing.gaps_s or [0.0]) for timing in timings]
+    gaps_ms = [1000 * np.asarray(timing.gaps_s or [0.0]) for timing in timings]  # 0 where all came together
 
     def statistic(drawn: Sequence[int]) -> float:
         return float(np.quantile(np.concatenate([gaps_ms[i] for i in drawn]), share))
 
-    everything = range(len(gaps_ms))
     low, high = bootstrap(statistic, len(gaps_ms), seed=seed)
-    n = sum(len(gaps) for gaps in gaps_ms)
-    return Measurement(f"itl_p{100 * share:.0f}_ms", statistic(everything), "ms", n, low, high, how)
+    value, n = statistic(range(len(gaps_ms))), sum(map(len, gaps_ms))
+    return Measurement(f"itl_p{100 * share:.0f}_ms", value, "ms", n, low, high, how)

@@ -4,17 +4,20 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from burnish.artifacts import ReportArtifact
+from burnish.compress.export.write import ExportConfig, Openvino, export
 from burnish.compress.quantize import QuantizeConfig, quantize
-from burnish.data.clean import CleanConfig, clean
+from burnish.data.clean import CleanConfig
 from burnish.data.collect import CollectConfig, collect
-from burnish.data.find_copies import FindCopiesConfig, find_copies
-from burnish.data.select import SelectConfig, select
-from burnish.data.split import SplitConfig, split
+from burnish.data.find_copies import FindCopiesConfig
+from burnish.data.select import SelectConfig
+from burnish.data.split import SplitConfig
 from burnish.errors import RecipeError
 from burnish.evaluate.generate import GenerateConfig, load_generate
 from burnish.evaluate.latency import LoadConfig, load_served
 from burnish.evaluate.parity import ParityConfig, check_parity
 from burnish.evaluate.score import ScoreConfig, score_model, score_served
+from burnish.loop import curate as curation
+from burnish.loop.curate import curate
 from burnish.loop.gated import Gated
 from burnish.report.page import ReportConfig, write_report
 from burnish.runtime import Run
@@ -24,8 +27,8 @@ from burnish.train.finetune import FinetuneConfig, finetune
 from burnish.train.merge import MergeConfig, merge
 
 LABELS = (
-    "collect", "general", "clean", "copies", "select", "split", "base", "base_quality", "tuned", "merged",
-    "compressed", "parity", "baseline_load", "served_load", "served_quality", "report",
+    *curation.LABELS, "general", "base", "base_quality", "tuned", "merged",
+    "quantized", "compressed", "parity", "baseline_load", "served_load", "served_quality", "report",
 )  # fmt: skip
 
 
@@ -71,17 +74,16 @@ def chain(run: Run, recipe: ChainRecipe) -> ReportArtifact:
         GateFailed: a measurement is outside the recipe's bound; what was sealed stays.
     """
     gated = Gated(run, recipe.gates)
-    raw = gated("collect", collect, config=recipe.collect)
+    curated = curate(gated, recipe.collect, recipe)
     general = gated("general", collect, config=recipe.general)
-    cleaned = gated("clean", clean, raw, config=recipe.clean)
-    copies = gated("copies", find_copies, cleaned, config=recipe.find_copies)
-    good = gated("select", select, cleaned, copies, config=recipe.select)
-    data = gated("split", split, good, config=recipe.split)
+    data = curated[-1]
     base = gated("base", take_base, config=recipe.base)
     base_quality = gated("base_quality", score_model, base, data, general, config=recipe.score)
     tuned = gated("tuned", finetune, base, data, config=recipe.train)
     merged = gated("merged", merge, base, tuned, config=MergeConfig())
-    compressed = gated("compressed", quantize, merged, config=recipe.compress)
+    text = (data,) if recipe.compress.needs_text else ()
+    quantized = gated("quantized", quantize, merged, *text, config=recipe.compress)
+    compressed = gated("compressed", export, quantized, config=ExportConfig(Openvino()))
     parity = gated("parity", check_parity, base, tuned, merged, compressed, data, config=recipe.parity)
     for name, floor in recipe.parity.floors.items():
         run.require(parity, f"top1_agreement_{name}_frac", at_least=floor)
@@ -89,7 +91,7 @@ def chain(run: Run, recipe: ChainRecipe) -> ReportArtifact:
     served_load = gated("served_load", load_served, compressed, data, config=recipe.load)
     served_quality = gated("served_quality", score_served, compressed, data, general, config=recipe.score)
     everything = (
-        raw, general, cleaned, copies, good, data, base, base_quality, tuned, merged, compressed, parity,
+        *curated, general, base, base_quality, tuned, merged, quantized, compressed, parity,
         baseline_load, served_load, served_quality,
     )  # fmt: skip
     return gated("report", write_report, *everything, config=recipe.report)

@@ -4,13 +4,15 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from burnish.artifacts import DatasetArtifact, ReportArtifact
-from burnish.data.clean import CleanConfig, clean
+from burnish.data.clean import CleanConfig
 from burnish.data.collect import CollectConfig, collect, source_names
-from burnish.data.find_copies import FindCopiesConfig, find_copies
-from burnish.data.select import SelectConfig, select
-from burnish.data.split import SplitConfig, split
+from burnish.data.find_copies import FindCopiesConfig
+from burnish.data.select import SelectConfig
+from burnish.data.split import SplitConfig
 from burnish.errors import RecipeError
 from burnish.evaluate.score import ScoreConfig, score_model, score_tuned
+from burnish.loop import curate as curation
+from burnish.loop.curate import curate
 from burnish.loop.gated import Gated
 from burnish.report.page import ReportConfig, write_report
 from burnish.runtime import Run
@@ -23,8 +25,7 @@ from burnish.train.methods import Lora
 from burnish.train.multitask import MultitaskConfig
 
 LABELS = (
-    "collect", "clean", "copies", "select", "split", "examples", "general", "base", "base_quality", "tuned",
-    "tuned_quality", "merged", "report",
+    *curation.LABELS, "examples", "general", "base", "base_quality", "tuned", "tuned_quality", "merged", "report",
 )  # fmt: skip
 
 
@@ -101,13 +102,9 @@ def train_chain(run: Run, recipe: TrainRecipe) -> ReportArtifact:
 
 def take_data(gated: Gated, recipe: TrainRecipe) -> tuple[DatasetArtifact, ...]:
     """Make the dataset, last of what is given."""
-    if recipe.examples is not None:
+    if recipe.collect is None:
         return (gated("examples", take_examples, config=recipe.examples),)
-    raw = gated("collect", collect, config=recipe.collect)
-    cleaned = gated("clean", clean, raw, config=recipe.clean)
-    copies = gated("copies", find_copies, cleaned, config=recipe.find_copies)
-    good = gated("select", select, cleaned, copies, config=recipe.select)
-    return raw, cleaned, copies, good, gated("split", split, good, config=recipe.split)
+    return curate(gated, recipe.collect, recipe)
 
 
 def _check_sources(train: MultitaskConfig, names: list[str]) -> None:

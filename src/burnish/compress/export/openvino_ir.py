@@ -13,7 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from burnish.compress.grid import Quantized
+from burnish.compress.export.openvino_constants import constant
+from burnish.compress.grids import Placed
+from burnish.compress.placed import read_placed
+from burnish.compress.weights import config_of, read_weights
 from burnish.errors import BurnishError
 from burnish.nn.decoder import Decoder
 from burnish.runtime import need
@@ -21,7 +24,22 @@ from burnish.runtime import need
 if TYPE_CHECKING:
     import numpy as np
 
-Weights = Mapping[str, "np.ndarray | Quantized"]
+Weights = Mapping[str, "np.ndarray | Placed"]
+
+
+def save_openvino(folder: Path, out: Path) -> None:
+    """Write the OpenVINO form of a Hugging Face folder, with or without grids; the tokenizer is not copied.
+
+    Args:
+        folder: what lies on grids is placed on the engine's own, number for number.
+        out: must exist; gets `openvino_model.xml` and `openvino_model.bin`.
+
+    Raises:
+        BurnishError: the architecture, a weight or a grid has no place in the export.
+    """
+    placed = read_placed(folder)
+    weights = {name: placed.get(name) or weight.numpy() for name, weight in read_weights(folder)}
+    save_model(weights, config_of(folder), out)
 
 
 def save_model(weights: Weights, config: Mapping[str, Any], folder: Path) -> None:
@@ -186,23 +204,15 @@ class _Graph:
         return op.select(keep, self._float(0.0), self._float(float(np.finfo(np.float32).min)))
 
     def _weight(self, name: str) -> Any:
-        import numpy as np
-
-        op, weight = self.op, self._take(name)
-        if isinstance(weight, Quantized):
-            whole = op.multiply(op.convert(op.constant(weight.values_OI), "f16"), op.constant(weight.scale_O1))
-            return op.convert(whole, "f32")
-        return op.constant(weight.astype(np.float32))
+        return constant(self._take(name))
 
     def _array(self, name: str) -> Any:
-        import numpy as np
-
         weight = self._take(name)
-        if isinstance(weight, Quantized):
+        if isinstance(weight, Placed):
             raise BurnishError(f"{name} is on a grid; norms and biases stay in float")
-        return self.op.constant(weight.astype(np.float32))
+        return constant(weight)
 
-    def _take(self, name: str) -> "np.ndarray | Quantized":
+    def _take(self, name: str) -> "np.ndarray | Placed":
         if name not in self.weights:
             raise BurnishError(f"the weights hold no {name}, which {self.shape.architecture} needs")
         self.used.add(name)
