@@ -161,5 +161,5 @@ def complete(words: str, count: int) -> list[str]:
 
 
 def test_commands_and_options_are_completed() -> None:
-    assert complete("burnish co", 1) == ["compare", "completion"]
+    assert complete("burnish co", 1) == ["compress", "compare", "completion"]
     assert "--lineage" in complete("burnish show --l", 2)

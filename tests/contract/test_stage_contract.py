@@ -13,7 +13,15 @@ from test_finetune import CONFIG as TRAINING
 
 from burnish.artifacts import Artifact, DatasetArtifact, Draft, ModelArtifact, ReportArtifact
 from burnish.artifacts.digest import tree_digests
+from burnish.compress.calibration import CalibrationConfig
+from burnish.compress.distill import DistillConfig, control_tune, distill
+from burnish.compress.export.write import ExportConfig, export
+from burnish.compress.prune import PruneConfig, prune
+from burnish.compress.qat import QatConfig, qat
 from burnish.compress.quantize import QuantizeConfig, quantize
+from burnish.compress.sparsify import SparsifyConfig, sparsify
+from burnish.compress.student import StudentConfig, make_student
+from burnish.compress.vocabulary import NumTokens, VocabularyConfig, trim_vocabulary
 from burnish.data.adversarial import AdversarialConfig, gate_adversarial
 from burnish.data.augment import AugmentConfig, augment
 from burnish.data.augmenting.perturb import Perturb
@@ -33,14 +41,21 @@ from burnish.data.select import SelectConfig, select
 from burnish.data.semantic import SemanticConfig, deduplicate_semantic
 from burnish.data.sources import LocalFile
 from burnish.data.split import ByFraction, SplitConfig, split
+from burnish.evaluate.exported import ExportParityConfig, check_export
 from burnish.evaluate.generate import load_generate
 from burnish.evaluate.latency import load_served
 from burnish.evaluate.parity import check_parity
 from burnish.evaluate.score import ScoreConfig, score_model, score_served, score_tuned
+from burnish.evaluate.served_text import compare_served, read_text
+from burnish.evaluate.speculative import measure_draft
+from burnish.evaluate.text_quality import TextQualityConfig, compare_on_text
 from burnish.learn.loop import LoopConfig
 from burnish.learn.task_labels import LabelSource
-from burnish.loop import chain, data_chain, search_chain, train_chain
+from burnish.loop import chain, compress_chain, data_chain, matrix_chain, optimize_chain, search_chain, train_chain
+from burnish.loop.optimizing import quality as optimizing_quality
 from burnish.report.data_page import write_data_report
+from burnish.report.forms_page import write_forms_page
+from burnish.report.optimize_page import write_optimize_page
 from burnish.report.page import write_report
 from burnish.report.search_page import write_search_report
 from burnish.runtime import Run
@@ -107,7 +122,22 @@ def calls(run: Run, base: ModelArtifact, headlines: DatasetArtifact, tiny_model:
     _call_trainings(call, base, headlines, tmp_path)
     tuned = call(finetune, base, headlines, config=TRAINING)
     merged = call(merge, base, tuned, config=MergeConfig())
-    call(quantize, merged, config=QuantizeConfig())
+    quantized = call(quantize, merged, config=QuantizeConfig())
+    exported = call(export, quantized, config=ExportConfig())
+    call(check_export, quantized, exported, headlines, config=ExportParityConfig(num_prompts=2, max_tokens=8))
+    read = TextQualityConfig(num_documents=3, max_tokens=16)
+    call(compare_on_text, merged, quantized, headlines, config=read)
+    call(read_text, merged, headlines, config=read)
+    student = call(make_student, merged, config=StudentConfig(layers=(0,)))
+    lesson = LoopConfig(num_steps=2, row_tokens=64, learning_rate=0.001)
+    precisions: dict[str, Any] = {"precision": "fp32", "teacher_precision": "fp32"}
+    for stage in (distill, control_tune):
+        call(stage, merged, student, headlines, config=DistillConfig(loop=lesson, **precisions))
+    call(qat, merged, merged, headlines, config=QatConfig(loop=lesson, **precisions))
+    calibration = CalibrationConfig(num_rows=2, row_tokens=16)
+    call(prune, merged, headlines, config=PruneConfig(0.3, calibration=calibration))
+    call(trim_vocabulary, merged, headlines, config=VocabularyConfig(NumTokens(300)))
+    call(sparsify, merged, headlines, config=SparsifyConfig(calibration=calibration))
     score = ScoreConfig(TRAINING.task, test_records=6, general_records=6)
     call(score_model, base, headlines, headlines, config=score)
     call(score_tuned, base, tuned, headlines, headlines, config=score)
@@ -159,11 +189,21 @@ def test_every_stage_gives_the_same_bytes_again_and_leaves_its_inputs_alone(run:
 
 def test_the_contract_covers_every_stage_that_makes_bytes(calls: list[Call]) -> None:
     """A stage that the chain gains must be added above, or named here as one that measures or shows times."""
-    pages = {write_report, write_data_report, write_search_report}
-    timed = {load_generate, load_served, check_parity, score_served}
+    pages = {write_report, write_data_report, write_search_report, write_forms_page, write_optimize_page}
+    timed = {load_generate, load_served, check_parity, score_served, measure_draft, compare_served}
     stages = {
         value
-        for module in (chain, data_chain, train_chain, search_chain, learning)
+        for module in (
+            chain,
+            data_chain,
+            train_chain,
+            search_chain,
+            learning,
+            compress_chain,
+            matrix_chain,
+            optimize_chain,
+            optimizing_quality,
+        )
         for value in vars(module).values()
         if inspect.isfunction(value) and "out" in inspect.signature(value).parameters
     }

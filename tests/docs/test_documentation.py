@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml  # type: ignore[import-untyped]  # it brings no types
@@ -10,6 +11,7 @@ from click.testing import CliRunner
 from burnish.cli.main import burnish
 from burnish.cli.recipes import compose_recipe
 from burnish.loop.chain import ChainRecipe
+from burnish.loop.compress_chain import CompressRecipe
 from burnish.runtime.recipes import fill
 
 ROOT = Path(__file__).parents[2]
@@ -48,8 +50,9 @@ def test_the_overrides_that_the_readme_shows_fill() -> None:
 def test_the_recipes_that_the_documentation_shows_fill(tmp_path: Path) -> None:
     """A YAML block of a how-to, laid over the quickstart, is a recipe."""
     for page in (ROOT / "docs/how-to").glob("*.md"):
-        for block in re.findall(r"```yaml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
-            values = yaml.safe_load(block)
+        if page.name == "compress.md":
+            continue
+        for values in _blocks(page):
             quickstart = yaml.safe_load((ROOT / "recipes/quickstart.yaml").read_text(encoding="utf-8"))
             del quickstart["defaults"]
             recipe = tmp_path / "shown.yaml"
@@ -59,3 +62,21 @@ def test_the_recipes_that_the_documentation_shows_fill(tmp_path: Path) -> None:
                     (tmp_path / Path(source["path"]).name).touch()
             filled = fill(ChainRecipe, compose_recipe(recipe, ()).values)
             assert filled.train.task.labels
+
+
+def test_the_compression_that_the_documentation_shows_fills() -> None:
+    blocks = _blocks(ROOT / "docs/how-to/compress.md")
+    assert blocks
+    for values in blocks:
+        shown = tuple(
+            f"{key}={yaml.safe_dump(value, default_flow_style=True, width=10_000).strip()}"
+            for key, value in values.items()
+        )
+        filled = fill(CompressRecipe, compose_recipe(ROOT / "recipes/compress/sparse.yaml", shown).values)
+        assert filled.quantize is not None
+
+
+def _blocks(page: Path) -> list[dict[str, Any]]:
+    return [
+        yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    ]

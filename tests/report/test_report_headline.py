@@ -84,7 +84,7 @@ def test_a_run_that_measured_nothing_on_both_sides_says_so(tmp_path: Path) -> No
 def test_a_model_that_grew_is_called_larger(tmp_path: Path) -> None:
     chain = Chain(tmp_path)
     chain.seal("base", "burnish.train.base.take_base", "model", (number("size_bytes", 100, "bytes"),))
-    chain.seal("grown", "burnish.compress.quantize.quantize", "model", (number("size_bytes", 250, "bytes"),))
+    chain.seal("grown", "burnish.compress.export.write.export", "model", (number("size_bytes", 250, "bytes"),))
     view = view_of(chain.passed())
     assert plain_text(view.headline) == "A model, compressed, now is 2.5× larger on disk."
     assert plain_text(view.caveat) == "✗ Worse than before: size on disk (2.5× higher). "

@@ -26,7 +26,14 @@ def test_a_parent_that_was_not_passed_is_shown_without_times(tmp_path: Path) -> 
 def test_the_trunk_leads_to_the_compressed_model_and_no_further(tmp_path: Path) -> None:
     nodes = lineage(assign(quickstart(tmp_path).passed()))
     trunk = {node.words for node in nodes if node.is_trunk}
-    assert {"Collected records", "Base model", "Tuned model", "Merged model", "Compressed model"} <= trunk
+    assert {
+        "Collected records",
+        "Base model",
+        "Tuned model",
+        "Merged model",
+        "Quantised model",
+        "Exported model",
+    } <= trunk
     assert not trunk & {"General text", "Served model, load", "Hand-over parity"}
 
 
@@ -37,7 +44,7 @@ def test_every_edge_is_drawn_once_and_named(tmp_path: Path) -> None:
     assert drawn == {f"{parent} {child}" for child, node in enumerate(nodes) for parent in node.parents}
     assert len(paths) == len(drawn)
     titles = {title.text for path in paths for title in path.iter("title")}
-    assert "Merged model → Compressed model" in titles
+    assert "Quantised model → Exported model" in titles
 
 
 def test_bars_are_shares_of_the_longest_stage(tmp_path: Path) -> None:

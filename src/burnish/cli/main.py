@@ -18,6 +18,8 @@ COMMANDS = {
     "plan": "Plan: which model to take, measured here under limits.",
     "data": "Curate data: run, look, ask why, export.",
     "train": "Tune a model by any method, or search for the best values.",
+    "compress": "Make a model smaller and faster; export it to other engines.",
+    "optimize": "Search the whole chain for the model that meets your limits.",
     "show": "List artifacts, or show one: card, evidence, lineage.",
     "compare": "Set the evidence of two artifacts side by side.",
     "claims": "Set published figures beside ours; measure them again.",

@@ -60,12 +60,17 @@ def find_report(store: Store, reference: str) -> Artifact:
 
 
 def print_report(artifact: Artifact) -> None:
-    """Print the table of a report and where its page is: before and after of a model, a data run's flow, a search."""
-    from burnish.report import data_table, search_table
+    """Print the table of a report, whatever it is of, and where its page is."""
+    from burnish.report import data_table, forms_table, optimize_table, search_table
     from burnish.report.table import print_table
 
     report = artifact.read_json("report.json")
-    printers = {data_table.KIND: data_table.print_flow, search_table.KIND: search_table.print_search}
+    printers = {
+        data_table.KIND: data_table.print_flow,
+        forms_table.KIND: forms_table.print_forms,
+        optimize_table.KIND: optimize_table.print_optimum,
+        search_table.KIND: search_table.print_search,
+    }
     printers.get(report.get("kind"), print_table)(report)
     if (artifact.payload / "best.yaml").exists():
         click.echo(f"recipe: {artifact.payload / 'best.yaml'}")

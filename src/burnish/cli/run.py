@@ -54,8 +54,8 @@ class Order:
     is_plain: bool = False
 
 
-def order_options(command: Callable[[Order], int]) -> Callable[..., int]:
-    """Add to a command what every run of a recipe takes; the command gets it as one `Order`."""
+def order_options(command: Callable[..., int]) -> Callable[..., int]:
+    """Add to a command what every run of a recipe takes; the command gets it as one `Order`, and its own options."""
 
     @click.argument("recipe", type=click.Path(path_type=Path))
     @click.argument("overrides", nargs=-1, metavar="[key=value …]")
@@ -63,8 +63,10 @@ def order_options(command: Callable[[Order], int]) -> Callable[..., int]:
     @plain_option
     @store_option
     @wraps(command)
-    def ordered(recipe: Path, overrides: tuple[str, ...], store_path: Path, is_dry: bool, is_plain: bool) -> int:
-        return command(Order(recipe, overrides, store_path, is_dry, is_plain))
+    def ordered(
+        recipe: Path, overrides: tuple[str, ...], store_path: Path, is_dry: bool, is_plain: bool, **own: Any
+    ) -> int:
+        return command(Order(recipe, overrides, store_path, is_dry, is_plain), **own)
 
     return ordered
 

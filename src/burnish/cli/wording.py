@@ -6,6 +6,7 @@ from burnish.cli.units import in_bytes, in_time
 from burnish.runtime.events import (
     Event,
     GateChecked,
+    Noted,
     RunFinished,
     RunStarted,
     StageCached,
@@ -15,6 +16,8 @@ from burnish.runtime.events import (
     StageWaiting,
     Warned,
 )
+
+_MARKS = {Warned: ("!", "yellow"), Noted: ("·", "cyan")}
 
 
 @dataclass(frozen=True)
@@ -56,13 +59,13 @@ class Wording:
             case StageWaiting(stage=label):
                 return Line("…", "yellow", f"{label:<14} another process is making it; waiting for that one")
             case StageFailed(digest=digest, error=error):
-                state = "stopped" if error.startswith("KeyboardInterrupt") else "failed"
+                state = "stopped" if error.startswith(("KeyboardInterrupt", "OutOfTime")) else "failed"
                 return Line("✗", "red", f"{self._labels.get(digest, 'stage'):<14} {state}")
             case GateChecked(name=name, value=value, bound=bound, is_passed=is_passed):
                 words = f"{'gate passed' if is_passed else 'gate failed':<14} {name} {value:.4g}, required {bound}"
                 return Line("✓", "green", words) if is_passed else Line("✗", "red", words)
-            case Warned(message=message):
-                return Line("!", "yellow", message)
+            case Warned(message=message) | Noted(message=message):
+                return Line(*_MARKS[type(event)], message)
             case RunFinished(status="ok", seconds=seconds):
                 made = f"{self.num_made} made, {self.num_cached} cached"
                 return Line("■", "bold", f"done in {in_time(seconds)}: {made}")

@@ -31,7 +31,20 @@ STAGE_WORDS = {
     "burnish.train.multitask.multitask": "Tuned model",
     "burnish.train.search.search": "Searched values",
     "burnish.train.merge.merge": "Merged model",
-    "burnish.compress.quantize.quantize": "Compressed model",
+    "burnish.compress.vocabulary.trim_vocabulary": "Trimmed vocabulary",
+    "burnish.compress.prune.prune": "Pruned model",
+    "burnish.compress.student.make_student": "Student",
+    "burnish.compress.distill.distill": "Distilled model",
+    "burnish.compress.distill.control_tune": "Control",
+    "burnish.compress.sparsify.sparsify": "Sparse model",
+    "burnish.compress.quantize.quantize": "Quantised model",
+    "burnish.compress.qat.qat": "Model trained on its grid",
+    "burnish.compress.export.write.export": "Exported model",
+    "burnish.evaluate.text_quality.compare_on_text": "Quality on text",
+    "burnish.evaluate.served_text.read_text": "Base model, text read",
+    "burnish.evaluate.served_text.compare_served": "Served model, text kept",
+    "burnish.evaluate.exported.check_export": "Exported model, parity",
+    "burnish.evaluate.speculative.measure_draft": "Student as draft",
     "burnish.evaluate.score.score_model": "Base model, quality",
     "burnish.evaluate.score.score_tuned": "Tuned model, quality",
     "burnish.evaluate.score.score_served": "Served model, quality",
@@ -58,6 +71,7 @@ class Cast:
     base_quality: Artifact | None
     tuned: Artifact | None
     merged: Artifact | None
+    quantized: Artifact | None
     compressed: Artifact | None
     parity: Artifact | None
     baseline_load: Artifact | None
@@ -92,7 +106,8 @@ def assign(artifacts: tuple[Artifact, ...]) -> Cast:
         base_quality=by_stage.get("burnish.evaluate.score.score_model"),
         tuned=next((by_stage[stage] for stage in _TUNED if stage in by_stage), None),
         merged=by_stage.get("burnish.train.merge.merge"),
-        compressed=by_stage.get("burnish.compress.quantize.quantize"),
+        quantized=by_stage.get("burnish.compress.quantize.quantize"),
+        compressed=by_stage.get("burnish.compress.export.write.export"),
         parity=by_stage.get("burnish.evaluate.parity.check_parity"),
         baseline_load=by_stage.get("burnish.evaluate.generate.load_generate"),
         served_load=by_stage.get("burnish.evaluate.latency.load_served"),

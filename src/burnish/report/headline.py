@@ -77,7 +77,7 @@ def caveat(cast: Cast, rows: tuple[Row, ...], failed_gates: tuple[str, ...]) -> 
 def _made(cast: Cast) -> Sentence:
     parameters = count(cast.base, "num_parameters")
     tokens = count(cast.tuned, "train_tokens")
-    bits = look(cast.compressed, "num_bits_mean")
+    bits = look(cast.quantized, "num_bits_mean")
     size = f" with {_scaled(parameters)} parameters" if parameters else ""
     steps: list[Span] = []
     if cast.tuned is not None:
