@@ -243,7 +243,12 @@ def test_the_output_may_be_something_without_a_file(recipe: Path, monkeypatch: p
     assert "sealed in" in heard.getvalue()
 
 
-def test_a_searchs_recipe_is_sent_to_the_search(capsys: pytest.CaptureFixture[str]) -> None:
-    recipe = "recipes/train/search.yaml"
-    assert exit_code(lambda: burnish.main(["train", "run", recipe], standalone_mode=False)) == 2
-    assert f"is the recipe of a search; type: burnish train search {recipe}" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("group", "recipe", "other"),
+    [("train", "recipes/train/search.yaml", "search"), ("compress", "recipes/compress/matrix.yaml", "matrix")],
+)
+def test_another_commands_recipe_is_sent_there(
+    capsys: pytest.CaptureFixture[str], group: str, recipe: str, other: str
+) -> None:
+    assert exit_code(lambda: burnish.main([group, "run", recipe], standalone_mode=False)) == 2
+    assert f"is the recipe of a {other}; type: burnish {group} {other} {recipe}" in capsys.readouterr().err

@@ -10,7 +10,7 @@ from burnish.cli.run import Order, order_options, run_recipe
 from burnish.cli.store import new_folder, store_option
 from burnish.cli.teaching import Chapter, Teaching
 from burnish.cli.telling import open_screen, plain_option, told
-from burnish.errors import ArtifactError
+from burnish.errors import ArtifactError, RecipeError
 from burnish.runtime import Run
 from burnish.runtime.events import EventLog
 
@@ -52,7 +52,13 @@ def run(order: Order) -> int:
     with door("quickstart"):
         from burnish.loop.compress_chain import CompressRecipe, compress_chain
 
-    return run_recipe(order, CompressRecipe, compress_chain)
+    try:
+        return run_recipe(order, CompressRecipe, compress_chain)
+    except RecipeError as error:
+        if str(error).startswith("schemes="):
+            words = f"{order.recipe} is the recipe of a matrix; type: burnish compress matrix {order.recipe}"
+            raise RecipeError(words) from error
+        raise
 
 
 @compress.command(
