@@ -58,7 +58,7 @@ def test_a_mistake_gets_one_sentence(override: str, words: str) -> None:
 
 
 def test_gates_name_only_what_is_called() -> None:
-    with pytest.raises(RecipeError, match="'nothing'; there are: collect, general"):
+    with pytest.raises(RecipeError, match="'nothing'; there are: collect, clean, copies"):
         replace(filled(), gates={"nothing": {}})
 
 
@@ -85,7 +85,7 @@ def test_the_tiny_quickstart_end_to_end(tmp_path: Path) -> None:
     start_s = time.monotonic()
     again = burnish(*run)
     assert time.monotonic() - start_s < 20  # about 3 s on an idle machine; a remade stage would take longer
-    assert again.stdout.count("cached ·") == 16
+    assert again.stdout.count("cached ·") == 17
     assert "sealed in" not in again.stdout
 
     plan = burnish(*run, "train.loop.num_steps=2", "--dry-run").stdout

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
@@ -40,9 +41,8 @@ class Served:
 
     def prompt_logprobs(self, sequences: Sequence[Sequence[int]], each: Callable[[int], None]) -> list[list[float]]:
         """Ask for the log-probability of each token after the first."""
-        client = self._client()
 
-        def one(ids: Sequence[int]) -> list[float]:
+        def one(client: Any, ids: Sequence[int]) -> list[float]:
             answer = client.completions.create(
                 model=self.model, prompt=list(ids), max_tokens=1, temperature=0, echo=True, logprobs=1
             )
@@ -54,9 +54,8 @@ class Served:
 
     def continue_greedily(self, prompts: Sequence[Sequence[int]], max_tokens: int) -> list[list[int]]:
         """Ask for the greedy continuation of each prompt, as token ids."""
-        client = self._client()
 
-        def one(ids: Sequence[int]) -> list[int]:
+        def one(client: Any, ids: Sequence[int]) -> list[int]:
             answer = client.completions.create(
                 model=self.model,
                 prompt=list(ids),
@@ -70,9 +69,10 @@ class Served:
 
     def answer(self, messages: list[dict[str, str]], max_tokens: int) -> str:
         """Ask one chat question, greedily."""
-        answer = self._client().chat.completions.create(
-            model=self.model, messages=messages, max_tokens=max_tokens, temperature=0
-        )
+        with self._client() as client:
+            answer = client.chat.completions.create(
+                model=self.model, messages=messages, max_tokens=max_tokens, temperature=0
+            )
         return answer.choices[0].message.content or ""
 
     def tokenize(self, messages: list[dict[str, str]]) -> list[int]:
@@ -90,14 +90,15 @@ class Served:
         return tokens
 
     def _client(self) -> Any:
-        return need("openai", extra="load").OpenAI(
-            base_url=f"{self.url}/v1", api_key="none", max_retries=0, timeout=120
+        openai = need("openai", extra="load")
+        loopback = openai.DefaultHttpxClient(trust_env=False)  # no proxy stands between this machine and itself
+        return openai.OpenAI(
+            base_url=f"{self.url}/v1", api_key="none", max_retries=0, timeout=120, http_client=loopback
         )
 
-    @staticmethod
-    def _in_parallel(one: Callable[[Sequence[int]], Any], items: Sequence[Sequence[int]]) -> list[Any]:
-        with ThreadPoolExecutor(_PARALLEL) as pool:
-            return list(pool.map(one, items))
+    def _in_parallel(self, one: Callable[[Any, Sequence[int]], Any], items: Sequence[Sequence[int]]) -> list[Any]:
+        with self._client() as client, ThreadPoolExecutor(_PARALLEL) as pool:
+            return list(pool.map(partial(one, client), items))
 
 
 @contextmanager
