@@ -11,6 +11,7 @@ from burnish.runtime.events import (
     EventLog,
     GateChecked,
     Metrics,
+    Noted,
     Progress,
     RunFinished,
     RunStarted,
@@ -33,6 +34,7 @@ ONE_OF_EACH: tuple[Event, ...] = (
     Progress("base", "steps", 3, 10, "steps", "loss 2.1"),
     Metrics("base", 3, {"loss": 2.1}),
     GateChecked("loss_nats", 0.5, "at most 1", is_passed=True),
+    Noted("candidate 3 of 9: within the limits 没错"),
     Warned("mind the gap"),
     RunFinished("ok", 3.2),
 )
