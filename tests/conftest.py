@@ -25,6 +25,25 @@ CHAT_TEMPLATE = (
 )
 
 
+# of a tiny DeepSeek-V3: latent attention, experts
+DEEPSEEK = {
+    "kv_lora_rank": 16,
+    "q_lora_rank": 24,
+    "qk_rope_head_dim": 8,
+    "qk_nope_head_dim": 16,
+    "v_head_dim": 16,
+    "head_dim": 8,
+    "num_key_value_heads": 4,
+    "n_routed_experts": 4,
+    "n_group": 2,
+    "topk_group": 1,
+    "num_experts_per_tok": 2,
+    "n_shared_experts": 1,
+    "moe_intermediate_size": 32,
+    "first_k_dense_replace": 1,
+}
+
+
 def tiny_config(**changes: Any) -> dict[str, Any]:
     """Give the config of a two-layer Llama that runs in milliseconds."""
     return {

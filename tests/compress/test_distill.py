@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from killing import seal_then_kill
 from teaching_texts import text_data
 
 from burnish.artifacts import DatasetArtifact, ModelArtifact
 from burnish.compress.distill import DistillConfig, control_tune, distill
 from burnish.compress.student import StudentConfig, make_student
 from burnish.errors import RecipeError
-from burnish.learn import loop as training_loop
+from burnish.learn.distillation import DistillTask
 from burnish.learn.feature_matching import Features
 from burnish.learn.loop import LoopConfig
 from burnish.learn.on_policy import OnPolicy
@@ -105,21 +106,12 @@ def test_a_killed_distillation_is_the_same_in_the_end(
         CONFIG, student=StudentConfig(3), features=Features(num_steps=2), on_policy=OnPolicy(0.5, prompt_tokens=60),
         logits=Matching(ce_frac=0.2),
     )  # fmt: skip
-    whole = run(distill, teacher, teacher, documents, config=config)
-    run.store.set_aside(whole.digest)
-    step = training_loop._Fit.step
 
-    def dies(self: object, number: int, batch: object) -> str:
-        if number == 5:
-            raise KeyboardInterrupt
-        return step(self, number, batch)  # type: ignore[arg-type]
+    def make() -> ModelArtifact:
+        return run(distill, teacher, teacher, documents, config=config)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(training_loop._Fit, "step", dies)
-        with pytest.raises(KeyboardInterrupt):
-            run(distill, teacher, teacher, documents, config=config)
-    again = run(distill, teacher, teacher, documents, config=config)
-    assert again.manifest.files == whole.manifest.files
+    digest = seal_then_kill(run, monkeypatch, DistillTask, make, 6)
+    assert make().manifest.payload_digest == digest
 
 
 def test_other_tokenizers_are_refused(

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from killing import seal_then_kill
 from teaching_texts import text_data
 
 from burnish.artifacts import DatasetArtifact, ModelArtifact
@@ -19,7 +20,6 @@ from burnish.compress.placed import read_placed
 from burnish.compress.qat import QatConfig, put_on_grids, qat, write_trained
 from burnish.compress.quantize import QuantizeConfig, bits_of, quantize
 from burnish.errors import RecipeError
-from burnish.learn import loop as training_loop
 from burnish.learn.distillation import DistillTask
 from burnish.learn.loop import LoopConfig
 from burnish.learn.packing import Sample, pack_once
@@ -190,21 +190,11 @@ def test_it_goes_on_from_what_quantize_made(run: Run, floats: ModelArtifact, doc
 def test_a_killed_run_is_the_same_in_the_end(
     run: Run, floats: ModelArtifact, documents: DatasetArtifact, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = run(qat, floats, floats, documents, config=CONFIG)
-    run.store.set_aside(whole.digest)
-    step = training_loop._Fit.step
+    def make() -> ModelArtifact:
+        return run(qat, floats, floats, documents, config=CONFIG)
 
-    def dies(self: object, number: int, batch: object) -> str:
-        if number == 5:
-            raise KeyboardInterrupt
-        return step(self, number, batch)  # type: ignore[arg-type]
-
-    with monkeypatch.context() as patch:
-        patch.setattr(training_loop._Fit, "step", dies)
-        with pytest.raises(KeyboardInterrupt):
-            run(qat, floats, floats, documents, config=CONFIG)
-    again = run(qat, floats, floats, documents, config=CONFIG)
-    assert again.manifest.files == whole.manifest.files
+    digest = seal_then_kill(run, monkeypatch, DistillTask, make, 6)
+    assert make().manifest.payload_digest == digest
 
 
 def test_what_cannot_be_trained_is_refused(run: Run, floats: ModelArtifact, documents: DatasetArtifact) -> None:

@@ -11,7 +11,7 @@ from peft import LoraConfig, get_peft_model
 from burnish.errors import BurnishError
 from burnish.nn.frozen import NF4, Int8, Nf4, Scheme, freeze_linears, num_weights, pack, unpack, weights_bytes
 from burnish.nn.weights import device, open_model, quiet_transformers
-from conftest import make_model
+from conftest import DEEPSEEK, make_model
 
 SCHEMES: tuple[Scheme, ...] = (Int8(), Nf4(), Nf4(is_double_quantised=True))
 
@@ -170,21 +170,3 @@ def test_stacked_experts_stay_and_the_rest_is_packed(tmp_path: Path) -> None:
     assert experts
     assert all(any(p is each for p in model.parameters()) for each in experts)
     assert not [m for m in model.modules() if type(m) is torch.nn.Linear and m is not model.get_output_embeddings()]
-
-
-DEEPSEEK = {
-    "kv_lora_rank": 16,
-    "q_lora_rank": 24,
-    "qk_rope_head_dim": 8,
-    "qk_nope_head_dim": 16,
-    "v_head_dim": 16,
-    "head_dim": 8,
-    "num_key_value_heads": 4,
-    "n_routed_experts": 4,
-    "n_group": 2,
-    "topk_group": 1,
-    "num_experts_per_tok": 2,
-    "n_shared_experts": 1,
-    "moe_intermediate_size": 32,
-    "first_k_dense_replace": 1,
-}

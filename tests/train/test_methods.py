@@ -28,7 +28,7 @@ from burnish.train.base import BaseConfig, LocalModel, take_base
 from burnish.train.finetune import FinetuneConfig, finetune
 from burnish.train.merge import MergeConfig, merge
 from burnish.train.methods import Full, Lora, Method, Prefix, Prompt, Unfreeze, prepare
-from conftest import HEADLINES, make_model, read_lines
+from conftest import DEEPSEEK, HEADLINES, make_model, read_lines
 
 CONFIG = FinetuneConfig(
     LabelTask("Which?", ("serious", "sarcastic")),
@@ -48,22 +48,6 @@ METHODS: tuple[tuple[Method, float], ...] = (
     (Unfreeze(1, 4), 0.005),
     (Full(), 0.003),
 )
-DEEPSEEK = {
-    "kv_lora_rank": 16,
-    "q_lora_rank": 24,
-    "qk_rope_head_dim": 8,
-    "qk_nope_head_dim": 16,
-    "v_head_dim": 16,
-    "head_dim": 8,
-    "num_key_value_heads": 4,
-    "n_routed_experts": 4,
-    "n_group": 2,
-    "topk_group": 1,
-    "num_experts_per_tok": 2,
-    "n_shared_experts": 1,
-    "moe_intermediate_size": 32,
-    "first_k_dense_replace": 1,
-}
 LENGTHS = (9, 5, 14, 2)
 
 

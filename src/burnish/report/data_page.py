@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,10 +14,10 @@ from burnish.report.data_view import DataView, read_data_view
 from burnish.report.figures import plural, show_bytes, show_exact, show_interval, show_share
 from burnish.report.flow import flow_chart
 from burnish.report.lineage import rail
-from burnish.report.templates import PageConfig, render_template
+from burnish.report.templates import DESK, PageConfig, at_both_widths, render_template
 from burnish.runtime import Workdir
 
-_WIDE, _BESIDE_FACTS, _NARROW = 940.0, 640.0, 327.0  # drawn twice, so that text keeps its size on a phone
+_BESIDE_FACTS = 640.0  # width of a chart with facts at its side
 _MAX_SAMPLES = 50
 
 
@@ -70,19 +69,15 @@ def render(view: DataView, config: DataReportConfig) -> bytes:
 
     flow = flow_of(view)
 
-    def both(draw: Callable[[float], str], desk_width: float = _WIDE) -> Markup:
-        """Draw for a desk and for a phone."""
-        wide, narrow = draw(desk_width), draw(_NARROW)
-        return Markup(f'<div class="wide">{wide}</div><div class="narrow">{narrow}</div>')  # noqa: S704  # svg escapes
-
     return render_template(
         config,
         view=view,
         headline=re.sub(r"(?<=\d) (?=%|[kMGT]?B\b)", "\u00a0", headline(view)),
         flow=flow,
-        flow_chart=flow and both(lambda width: flow_chart(flow, width), _BESIDE_FACTS if flow.planted else _WIDE),
-        length_chart=both(lambda width: length_chart(view.before, view.after, width)),
-        histogram=lambda rule: both(lambda width: histogram_chart(rule, rule.histogram, width)),
+        flow_chart=flow
+        and at_both_widths(lambda width: flow_chart(flow, width), _BESIDE_FACTS if flow.planted else DESK),
+        length_chart=at_both_widths(lambda width: length_chart(view.before, view.after, width)),
+        histogram=lambda rule: at_both_widths(lambda width: histogram_chart(rule, rule.histogram, width)),
         mini=lambda rule: Markup(mini_histogram(rule.histogram)),  # noqa: S704
         rail=Markup(rail(view.nodes)),  # noqa: S704
         share=show_share,

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from burnish.artifacts import Artifact, Draft, Measurement, ReportArtifact
@@ -10,10 +11,9 @@ from burnish.report.figures import plural, show_exact, show_share, significant
 from burnish.report.forms_charts import quality_chart
 from burnish.report.forms_view import FormsView, as_json, read_forms
 from burnish.report.lineage import rail
-from burnish.report.templates import PageConfig, render_template
+from burnish.report.templates import PageConfig, at_both_widths, render_template
 from burnish.runtime import Workdir
 
-_WIDE, _NARROW = 940.0, 327.0  # drawn twice, so that text keeps its size on a phone
 COLUMNS = (
     ("num_parameters", "Parameters"),
     ("size_bytes", "Size"),
@@ -76,14 +76,12 @@ def render(view: FormsView, config: FormsConfig) -> bytes:
     """Render the page as UTF-8; everything that comes from data is escaped."""
     from markupsafe import Markup
 
-    is_drawn = sum("perplexity_ratio" in form.figures and "size_bytes" in form.figures for form in view.forms) > 0
-    wide, narrow = (quality_chart(view, width) if is_drawn else "" for width in (_WIDE, _NARROW))
-    chart = Markup(f'<div class="wide">{wide}</div><div class="narrow">{narrow}</div>') if is_drawn else ""  # noqa: S704
+    is_drawn = any("perplexity_ratio" in form.figures and "size_bytes" in form.figures for form in view.forms)
     return render_template(
         config,
         view=view,
         columns=columns_of(view),
-        chart=chart,
+        chart=at_both_widths(partial(quality_chart, view)) if is_drawn else "",
         rail=Markup(rail(view.nodes)),  # noqa: S704
         share=show_share,
         significant=significant,

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from burnish.artifacts import Artifact, Draft, Measurement, ReportArtifact
@@ -19,10 +20,8 @@ from burnish.report.optimize_view import (
     reason_words,
     state_words,
 )
-from burnish.report.templates import PageConfig, render_template
+from burnish.report.templates import PageConfig, at_both_widths, render_template
 from burnish.runtime import Workdir
-
-_WIDE, _NARROW = 940.0, 327.0  # drawn twice, so that text keeps its size on a phone
 
 
 @dataclass(frozen=True)
@@ -67,12 +66,11 @@ def render(view: OptimizeView, config: OptimizePageConfig) -> bytes:
     """Render the page as UTF-8; everything that comes from data is escaped."""
     from markupsafe import Markup
 
-    wide, narrow = (pareto_chart(view, width) for width in (_WIDE, _NARROW))
     return render_template(
         config,
         view=view,
         columns=[(name, view.quality_words if name == "quality" else words) for name, words in COLUMNS.items()],
-        chart=Markup(f'<div class="wide">{wide}</div><div class="narrow">{narrow}</div>'),  # noqa: S704  # svg escapes
+        chart=at_both_widths(partial(pareto_chart, view)),
         rail=Markup(rail(view.nodes)),  # noqa: S704
         share=show_share,
         significant=significant,

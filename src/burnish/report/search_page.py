@@ -1,8 +1,8 @@
 """The report stage of a search: one page that needs no network, and what it says as JSON."""
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,8 @@ from burnish.report.lineage import rail
 from burnish.report.search_charts import importance_chart, trials_chart
 from burnish.report.search_table import KIND
 from burnish.report.search_view import SearchView, importance_words, name_words, read_search_view, stage_words
-from burnish.report.templates import PageConfig, render_template
+from burnish.report.templates import PageConfig, at_both_widths, render_template
 from burnish.runtime import Workdir
-
-_WIDE, _NARROW = 940.0, 327.0  # drawn twice, so that text keeps its size on a phone
 
 
 @dataclass(frozen=True)
@@ -53,16 +51,13 @@ def render(view: SearchView, config: SearchReportConfig) -> bytes:
     """Render the page as UTF-8; everything that comes from data is escaped."""
     from markupsafe import Markup
 
-    def both(draw: Callable[[SearchView, float], str]) -> Markup:
-        """Draw for a desk and for a phone."""
-        wide, narrow = draw(view, _WIDE), draw(view, _NARROW)
-        return Markup(f'<div class="wide">{wide}</div><div class="narrow">{narrow}</div>')  # noqa: S704  # svg escapes
-
     return render_template(
         config,
         view=view,
-        trials_chart=both(trials_chart),
-        importance_chart=both(importance_chart) if any(t.importance_frac is not None for t in view.tried) else "",
+        trials_chart=at_both_widths(partial(trials_chart, view)),
+        importance_chart=at_both_widths(partial(importance_chart, view))
+        if any(t.importance_frac is not None for t in view.tried)
+        else "",
         rail=Markup(rail(view.nodes)),  # noqa: S704
         share=show_share,
         significant=significant,

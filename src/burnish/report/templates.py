@@ -1,10 +1,16 @@
 """Templates: how a page is rendered from its jinja2 template and what all pages share."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from burnish.errors import RecipeError
 
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+DESK, PHONE = 940.0, 327.0
 SHARED = Path(__file__).with_name("shared.html")
 
 
@@ -45,3 +51,15 @@ def render_template(config: PageConfig, **values: object) -> bytes:
     )
     page = environment.from_string(config.template.read_text(encoding="utf-8"))
     return page.render(config=config, **values).encode("utf-8", errors="replace")  # a lone surrogate becomes "?"
+
+
+def at_both_widths(draw: Callable[[float], str], desk_width: float = DESK) -> "Markup":
+    """Draw a chart twice, for a desk and for a phone, so that its text keeps its size; the style shows one of them.
+
+    Args:
+        draw: gives a chart of that width as SVG, whose text is escaped.
+    """
+    from markupsafe import Markup
+
+    wide, narrow = draw(desk_width), draw(PHONE)
+    return Markup(f'<div class="wide">{wide}</div><div class="narrow">{narrow}</div>')  # noqa: S704  # svg escapes
