@@ -10,7 +10,7 @@ import pytest
 from burnish.errors import MissingExtra
 from burnish.runtime import need
 from burnish.runtime.extras import EXTRAS, installed_version, missing
-from burnish.runtime.hardware import PeakMemory, fingerprint
+from burnish.runtime.hardware import fingerprint
 
 
 def test_what_is_installed_is_imported() -> None:
@@ -51,17 +51,6 @@ def test_the_fingerprint_says_what_makes_figures_believable() -> None:
     found = fingerprint()
     assert found["hardware"]["memory_bytes"] > 2**28
     assert found["software"]["python"].startswith(f"{sys.version_info.major}.{sys.version_info.minor}")
-
-
-@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="the kernel's mark can be reset on Linux only")
-def test_peak_memory_is_that_of_the_span() -> None:
-    with PeakMemory() as memory:
-        block = b"x" * (200 << 20)
-        large = memory.peak_bytes
-        del block
-    with PeakMemory() as memory:
-        small = memory.peak_bytes
-    assert large - small > 150 << 20
 
 
 @pytest.mark.parametrize("door", ["importlib.import_module", "need"])
