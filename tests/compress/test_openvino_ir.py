@@ -1,6 +1,7 @@
 """The OpenVINO graph against transformers, and what its engine keeps in memory."""
 
 import json
+import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,13 @@ from burnish.compress.grids import Fp8Grid, Grid, IntGrid, Placed, place
 from burnish.compress.weights import config_of, read_weights, write_weights
 from burnish.errors import BurnishError
 from burnish.evaluate.logits import model_logits, openvino_logits
+from burnish.measure.divergence import log_softmax
 from burnish.nn.decoder import Decoder
 from burnish.nn.weights import open_model
+from burnish.serve.engine.openvino import OpenvinoEngine
+from burnish.serve.engine.protocol import Request, Sampling
+from burnish.serve.engine.settings import EngineSettings
+from burnish.serve.folder import ServableFolder
 from conftest import make_model
 
 IDS = [1, 50, 60, 70, 2, 9, 200]
@@ -153,3 +159,26 @@ def test_what_the_graph_would_lose_is_refused(tiny_model: Path, changes: dict[st
     config = json.loads((tiny_model / "config.json").read_text()) | changes
     with pytest.raises(BurnishError, match=words):
         Decoder.from_config(config)
+
+
+def served_logprobs(folder: Path, settings: EngineSettings) -> tuple[float, ...]:
+    """Give what the engine makes of the tokens after the first."""
+    engine = OpenvinoEngine(ServableFolder.read(folder), settings)
+    engine.add(Request(1, tuple(IDS), Sampling(0, echo=True, logprobs=True)))
+    found = [logprob for _ in range(3) for delta in engine.step() for logprob in delta.logprobs]
+    engine.close()
+    return tuple(value for value in found if value is not None)
+
+
+def test_the_engine_rounds_activations_where_it_may(tmp_path: Path) -> None:
+    twin = exported(tmp_path, make_model(tmp_path / "source", "llama"), IntGrid(8))
+    shutil.copytree(twin, tmp_path, ignore=shutil.ignore_patterns("*.safetensors"), dirs_exist_ok=True)
+    exact, kept, rounded = (
+        served_logprobs(tmp_path, EngineSettings(num_threads=1, **changes))  # type: ignore[arg-type]
+        for changes in ({"precision": "f32"}, {"activations": "float"}, {})
+    )
+    logprobs = log_softmax(model_logits(twin)(IDS))
+    assert exact == pytest.approx([logprobs[i, token] for i, token in enumerate(IDS[1:])], abs=1e-4)
+    assert kept == pytest.approx(exact, abs=0.3)
+    if "avx512_vnni" in Path("/proc/cpuinfo").read_text(encoding="ascii"):  # else there is nothing to round for
+        assert kept != rounded

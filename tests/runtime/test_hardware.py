@@ -30,7 +30,8 @@ def test_freed_memory_goes_back_to_the_system() -> None:
 
 
 def test_a_peak_begins_anew() -> None:
-    with PeakMemory() as high, mmap.mmap(-1, 200 * MIB) as block:  # from the system: a block of the heap may be resident before
+    # from the system: a block of the heap may be resident before
+    with PeakMemory() as high, mmap.mmap(-1, 200 * MIB) as block:
         block.write(b"x" * (200 * MIB))
     top = high.peak_bytes
     with PeakMemory() as low:

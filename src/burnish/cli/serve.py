@@ -39,6 +39,13 @@ from burnish.runtime.extras import missing
     show_default=True,
     help="f32 is exact and slower; auto takes the processor's fastest.",
 )
+@click.option(
+    "--activations",
+    type=click.Choice(["auto", "float"]),
+    default="auto",
+    show_default=True,
+    help="float leaves them unrounded; auto takes 8 bits where that is faster.",
+)
 @click.option("--max-running", type=click.IntRange(1), default=64, show_default=True, help="Requests at once.")
 @click.option("--max-waiting", type=click.IntRange(0), default=256, show_default=True, help="Queue; then 429.")
 @click.option("--until-stdin-ends", "is_tied", is_flag=True, help="Stop when standard input is closed.")
@@ -53,6 +60,7 @@ def serve(
     cache_tokens: int,
     is_caching: bool,
     precision: Literal["auto", "f32"],
+    activations: Literal["auto", "float"],
     max_running: int,
     max_waiting: int,
     is_tied: bool,
@@ -84,6 +92,7 @@ def serve(
             max_running=max_running,
             has_prefix_cache=is_caching,
             precision=precision,
+            activations=activations,
         ),
         limits=Limits(max_waiting=max_waiting, api_key=key),
         lifeline=sys.stdin.fileno() if is_tied else None,

@@ -43,6 +43,8 @@ class OpenvinoEngine:
             properties["INFERENCE_NUM_THREADS"] = settings.num_threads
         if settings.precision == "f32":
             properties |= {"INFERENCE_PRECISION_HINT": "f32", "KV_CACHE_PRECISION": "f32"}
+        if settings.precision == "f32" or settings.activations == "float":
+            properties["DYNAMIC_QUANTIZATION_GROUP_SIZE"] = 0
         try:
             self._pipeline = self._genai.ContinuousBatchingPipeline(str(folder.path), scheduler, "CPU", properties)
         except RuntimeError as error:

@@ -6,6 +6,7 @@ from typing import Literal
 from burnish.errors import RecipeError
 
 Precision = Literal["auto", "f32"]
+Activations = Literal["auto", "float"]
 CACHE_BLOCK_TOKENS = 32  # OpenVINO GenAI's block on CPU
 
 
@@ -22,7 +23,9 @@ class EngineSettings:
         has_prefix_cache: keep the cache of finished prompts for later ones that begin alike.
         precision: "auto" computes in bfloat16 where the processor has it and keeps the KV cache in 8 bits, which
             moved single log-probabilities of SmolLM2-135M by up to 0.8 nats and their mean by 0.004; "f32" computes
-            and keeps in float32, slower, for comparisons.
+            and keeps in float32, activations too, slower, for comparisons.
+        activations: "auto" rounds what a quantised matrix is multiplied with to 8 bits as it comes, in groups of 32
+            (dynamic quantisation), where the processor has products of such integers; "float" does not.
     """
 
     num_threads: int | None = None
@@ -31,6 +34,7 @@ class EngineSettings:
     max_batched_tokens: int = 256
     has_prefix_cache: bool = False
     precision: Precision = "auto"
+    activations: Activations = "auto"
 
     def __post_init__(self) -> None:
         if self.num_threads is not None and self.num_threads < 1:
