@@ -2,6 +2,7 @@
 
 import io
 import re
+from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -124,6 +125,62 @@ def test_the_chart_is_drawn_to_scale(chain: Chain) -> None:
     assert set(marks) == {"base", "quantized <4 bits>"}  # an export without a quality of its own is not drawn
     assert marks["quantized <4 bits>"][0] < marks["base"][0]
     assert marks["quantized <4 bits>"][1] < marks["base"][1]
+
+
+def test_of_forms_as_large_as_each_other_the_best_is_named(chain: Chain) -> None:
+    """A line more in a configuration makes no larger model; a form that is as small and worse is not the answer."""
+    for name, size, ratio in (("pruned", 80_000_000.0, 3.2), ("healed", 80_001_000.0, 1.5), ("larger", 82e6, 1.1)):
+        made = (number("size_bytes", size, "bytes"),)
+        chain.seal(name, "burnish.compress.prune.prune", "model", made, parents="base data")
+        measured = (spread("perplexity_ratio", ratio, 0.05, "1", 40, HOW),)
+        chain.seal(f"{name} quality", QUALITY, "report", measured, parents=f"base {name} data")
+    view = read_forms(chain.passed(), (*NAMES, "pruned", "healed", "larger"), title="t")
+    assert view is not None
+    assert view.smallest.name == "healed"
+    assert view.headline.startswith(
+        "The smallest of 6 forms, healed, is 6.7× smaller than base, at 1.50× its perplexity"
+    )
+
+
+def test_a_form_as_large_as_the_reference_is_called_smaller_by_nobody(tmp_path: Path) -> None:
+    for ratio, words in (
+        (1.3, "2 forms of the model, side by side."),
+        (0.9, "The best of 2 forms, sparse, is as large as b"),
+    ):
+        chain = Chain(tmp_path / str(ratio))
+        size = (number("size_bytes", 540e6, "bytes"),)
+        chain.seal("base", "burnish.train.base.take_base", "model", size)
+        chain.seal("sparse", "burnish.compress.sparsify.sparsify", "model", size, parents="base")
+        measured = (spread("perplexity_ratio", ratio, 0.05, "1", 40, HOW),)
+        chain.seal("quality", QUALITY, "report", measured, parents="base sparse")
+        view = read_forms(chain.passed(), ("base", "sparse"), title="t")
+        assert view is not None
+        assert view.headline.startswith(words)
+
+
+@pytest.mark.parametrize("width", [327.0, 940.0])
+def test_intervals_lie_within_the_frame_and_names_beside_each_other(chain: Chain, width: float) -> None:
+    for name, ratio, half in (("pruned", 3.9, 2.5), ("control", 1.31, 0.4), ("healed", 1.30, 0.4)):
+        chain.seal(
+            name, "burnish.compress.prune.prune", "model", (number("size_bytes", 400e6, "bytes"),), parents="base"
+        )
+        measured = (spread("perplexity_ratio", ratio, half, "1", 40, HOW),)
+        chain.seal(f"{name} quality", QUALITY, "report", measured, parents=f"base {name} data")
+    view = read_forms(chain.passed(), (*NAMES, "pruned", "control", "healed"), title="t")
+    assert view is not None
+    drawing = ET.fromstring(quality_chart(view, width))
+    grid = [float(line.get("y1", 0)) for line in drawing.iter("line") if line.get("class") == "grid"]
+    whiskers = [line for line in drawing.iter("line") if line.get("class") == "whisker"]
+    assert len(whiskers) == 4
+    for line in whiskers:
+        assert min(grid) <= float(line.get("y2", 0)) < float(line.get("y1", 0)) <= max(grid)
+    lines = {text.text: float(text.get("y", 0)) for text in drawing.iter("text") if text.get("class") == "form-name"}
+    heights = sorted(lines[name] for name in ("pruned", "control", "healed"))
+    assert all(below - above >= 14 for above, below in pairwise(heights))
+    said = drawing.get("aria-label", "")
+    assert "control: 400 MB, 1.31× the perplexity; " in said
+    assert "××" not in said
+    assert "–" not in said
 
 
 def test_what_cannot_be_shown_is_refused(chain: Chain) -> None:

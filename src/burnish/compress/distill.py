@@ -15,6 +15,8 @@ from burnish.compress.pair import (
     trained,
     write_log,
 )
+from burnish.compress.pruning.layout import num_parameters
+from burnish.compress.sizes import size_evidence
 from burnish.compress.student import StudentConfig, keep_layers
 from burnish.errors import RecipeError
 from burnish.learn.distillation import DistillTask
@@ -23,7 +25,6 @@ from burnish.learn.loop import LoopConfig, fit
 from burnish.learn.on_policy import OnPolicy
 from burnish.nn.compiled import compile_layers
 from burnish.nn.divergence_loss import Matching
-from burnish.nn.frozen import num_weights
 from burnish.nn.precision import Precision, resolve
 from burnish.nn.weights import copy_tokenizer, save_model
 from burnish.runtime import Workdir, need
@@ -118,13 +119,13 @@ def _train(
     save_model(model, out.payload)
     copy_tokenizer(student.payload, out.payload)
     write_log(out, fitted)
-    sizes = num_weights(model), num_weights(above)
+    sizes = num_parameters(model), num_parameters(above)
     evidence = (
         *compared(model, above, rows.held_out, seed=config.seed),
         teacher_perplexity(above, rows.held_out),
         *start,
         *trained(fitted, rows, precision),
-        Measurement("num_weights", sizes[0], "1", 1, how="of the student, embedding and head included"),
+        *size_evidence(sizes[0], out.payload),
         Measurement("kept_weights_frac", sizes[0] / sizes[1], "1", 1, how="student over teacher"),
     )
     return Draft(ModelArtifact, evidence, _summary(teacher, student, config, precision, is_control=is_control))

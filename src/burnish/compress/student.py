@@ -5,8 +5,9 @@ from typing import Any
 
 from burnish.artifacts import Draft, Measurement, ModelArtifact
 from burnish.compress.pruning.cut import cut_layers
+from burnish.compress.pruning.layout import num_parameters
+from burnish.compress.sizes import size_evidence
 from burnish.errors import RecipeError
-from burnish.nn.frozen import num_weights
 from burnish.nn.weights import copy_tokenizer, open_model, save_model
 from burnish.runtime import Workdir
 
@@ -54,15 +55,15 @@ def make_student(out: Workdir, teacher: ModelArtifact, *, config: StudentConfig)
         RecipeError: there are fewer layers than asked for.
     """
     model = open_model(teacher.payload, precision="fp32")
-    before = num_weights(model)
+    before = num_parameters(model)
     with out.progress("choosing layers", total=None, unit="layers"):
         kept = keep_layers(model, config)
+    after = num_parameters(model)
     save_model(model, out.payload)
     copy_tokenizer(teacher.payload, out.payload)
-    after = num_weights(model)
     evidence = (
         Measurement("num_layers", len(kept), "1", 1, how=f"layers {', '.join(map(str, kept))} of the teacher"),
-        Measurement("num_weights", after, "1", 1, how="embedding and head included"),
+        *size_evidence(after, out.payload),
         Measurement("kept_weights_frac", after / before, "1", 1, how="of the teacher's"),
     )
     return Draft(ModelArtifact, evidence, f"Layers {', '.join(map(str, kept))} of {teacher.digest[:12]}, untrained.")

@@ -13,7 +13,8 @@ from typing import Any, assert_never
 from burnish.artifacts import DatasetArtifact, Draft, Measurement, ModelArtifact
 from burnish.compress.bpe import TOKENIZER, Bpe
 from burnish.compress.held_out import HeldOut
-from burnish.compress.pruning.layout import check_whole
+from burnish.compress.pruning.layout import check_whole, num_parameters
+from burnish.compress.sizes import size_evidence
 from burnish.compress.token_ids import as_ids, ids_in_configs, ids_of_chat, renumbered
 from burnish.errors import BurnishError, RecipeError
 from burnish.learn.running_text import Ends, records_with_text
@@ -91,7 +92,7 @@ def trim_vocabulary(
     new_ids = {old: new for new, old in enumerate(kept)}
     before = HeldOut.of(out, model.payload, data, split=config.held_out_split, at_most=config.held_out_records)
     losses = before.losses(opened)
-    sizes = (opened.config.vocab_size, sum(parameter.numel() for parameter in opened.parameters()))
+    sizes = (opened.config.vocab_size, num_parameters(opened))
     _cut(opened, kept, new_ids)
     save_model(opened, out.payload)
     _write_tokenizer(out, model.payload, bpe, new_ids)
@@ -196,15 +197,13 @@ def _evidence(
 
     everything = range(len(counts))
     low, high = bootstrap(growth, len(counts), seed=0) if len(counts) > 1 else (None, None)
-    now = sum(parameter.numel() for parameter in model.parameters())
+    now = num_parameters(model)
     how = f"held-out tokens after over before, {sum(before.tokens):,} tokens; bootstrap over documents, 1,000 draws, seed 0"
-    size = sum(path.stat().st_size for path in out.payload.rglob("*") if path.is_file())
     return (
         Measurement("vocabulary_tokens_before", sizes[0], "tokens", 1),
         Measurement("vocabulary_tokens", model.config.vocab_size, "tokens", 1),
-        Measurement("num_parameters", now, "1", 1, how="distinct weights"),
         Measurement("removed_frac", 1 - now / sizes[1], "1", 1, how="of all parameters"),
         Measurement("saved_bytes", 4 * (sizes[1] - now), "bytes", 1, how="of embedding and head in float32"),
         Measurement("token_growth_ratio", growth(everything), "1", len(counts), low, high, how),
-        Measurement("size_bytes", size, "bytes", 1, how="all files, float32 safetensors"),
+        *size_evidence(now, out.payload),
     )

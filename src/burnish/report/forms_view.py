@@ -1,12 +1,13 @@
 """The view of a compression: every form that the model took, with its size, its quality and its speed, side by side."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from burnish.artifacts import Artifact, Measurement, ModelArtifact
-from burnish.report.cast import assign, look, words_for
+from burnish.report.cast import assign, words_for
 from burnish.report.figures import show, show_interval, significant
 from burnish.report.forms_table import KIND
 from burnish.report.lineage import Node, lineage
@@ -19,6 +20,7 @@ LOAD = "burnish.evaluate.latency.load_served"
 DRAFT = "burnish.evaluate.speculative.measure_draft"
 _OF = {QUALITY: 1, CHECK: 1, LOAD: 0, DRAFT: 1}  # which parent of a report is the form that it measured
 _UNITS = {"kl_nats": "", "perplexity_ratio": ""}
+_ALIKE = 1.01  # up to so many times as large is no larger: a line more in a configuration
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,11 @@ class Form:
         """Give a measured value."""
         found = self.figures.get(name)
         return None if found is None else found.value
+
+    @property
+    def perplexity_ratio(self) -> float | None:
+        """Give the perplexity over the reference's own, whose is 1; None where it was not measured."""
+        return 1.0 if self.is_reference else self.value("perplexity_ratio")
 
     def shown(self, name: str) -> str:
         """Show a value in words; a dash where it was not measured."""
@@ -77,9 +84,16 @@ class FormsView:
 
     @property
     def smallest(self) -> Form:
-        """Give the form that takes least space, of those whose quality was measured where any was."""
-        measured = [form for form in self.forms if "perplexity_ratio" in form.figures] or self.forms
-        return min(measured, key=lambda form: form.value("size_bytes") or float("inf"))
+        """Give the form that takes least space, of those whose quality was measured where any was.
+
+        Of forms that are as large as each other, the one with the lowest perplexity.
+        """
+        sized = [(form, size) for form in self.forms if (size := form.value("size_bytes")) is not None]
+        if any("perplexity_ratio" in form.figures for form, _ in sized):
+            sized = [(form, size) for form, size in sized if form.perplexity_ratio is not None]
+        least = min((size for _, size in sized), default=0.0)
+        alike = [form for form, size in sized if size <= _ALIKE * least]
+        return min(alike, key=lambda form: form.perplexity_ratio or math.inf, default=self.reference)
 
     @property
     def headline(self) -> str:
@@ -87,7 +101,8 @@ class FormsView:
         small, before = self.smallest.value("size_bytes"), self.reference.value("size_bytes")
         if small is None or before is None or self.smallest is self.reference:
             return f"{len(self.forms)} forms of the model, side by side."
-        times = f"{significant(before / small, 2)}× smaller"
+        is_smaller = before > _ALIKE * small
+        times = f"{significant(before / small, 2)}× smaller than" if is_smaller else "as large as"
         cost = self.smallest.value("perplexity_ratio")
         tail = (
             ""
@@ -95,7 +110,8 @@ class FormsView:
             else f", at {significant(cost)}× its perplexity on held-out text (95 % interval "
             f"{self.smallest.interval('perplexity_ratio')})"
         )
-        return f"The smallest of {len(self.forms)} forms, {self.smallest.name}, is {times} than {self.reference.name}{tail}."
+        which = "smallest" if is_smaller else "best"
+        return f"The {which} of {len(self.forms)} forms, {self.smallest.name}, is {times} {self.reference.name}{tail}."
 
     def has(self, name: str) -> bool:
         """Tell whether any form has the figure."""
@@ -176,6 +192,4 @@ def _figures(model: Artifact, reports: Sequence[Artifact]) -> dict[str, Measurem
         parents = report.manifest.parents
         if place < len(parents) and parents[place].digest == model.digest:
             figures |= {m.name: m for m in report.evidence}
-    if "num_parameters" not in figures and (found := look(model, "num_parameters_after")) is not None:
-        figures["num_parameters"] = found
     return figures

@@ -10,6 +10,7 @@ from burnish.artifacts import Measurement, ModelArtifact
 from burnish.compress.held_out import HeldOut
 from burnish.compress.pruning.layout import Shape
 from burnish.compress.pruning.steps import Step
+from burnish.compress.sizes import size_evidence
 from burnish.nn.weights import copy_tokenizer
 from burnish.runtime import Workdir
 
@@ -73,7 +74,6 @@ def evidence_of(out: Workdir, whole: Whole, steps: Sequence[Step], held_out: Hel
     good = [step for step in steps if step.is_good]
     last, was = good[-1], Shape.of(whole.config)
     losses = last.held_out_losses or []
-    size = sum(path.stat().st_size for path in out.payload.rglob("*") if path.is_file())
     text = "calibration text, a token"
     sizes = (
         ("ffn_channels", was.ffn_channels, last.shape.ffn_channels),
@@ -82,7 +82,6 @@ def evidence_of(out: Workdir, whole: Whole, steps: Sequence[Step], held_out: Hel
     )
     return (
         Measurement("num_parameters_before", whole.num_parameters, "1", 1, how="distinct weights"),
-        Measurement("num_parameters", last.num_parameters, "1", 1, how="distinct weights"),
         Measurement("removed_frac", 1 - last.num_parameters / whole.num_parameters, "1", 1, how="of all parameters"),
         *(Measurement(name, now, "1", 1, how=f"{before} before") for name, before, now in sizes),
         Measurement("good_steps_count", len(good), "steps", len(steps), how="kept, of all that were tried"),
@@ -91,5 +90,5 @@ def evidence_of(out: Workdir, whole: Whole, steps: Sequence[Step], held_out: Hel
         held_out.perplexity("perplexity_before", whole.held_out_losses),
         held_out.perplexity("perplexity", losses),
         held_out.ratio("perplexity_ratio", whole.held_out_losses, losses),
-        Measurement("size_bytes", size, "bytes", 1, how="all files, float32 safetensors"),
+        *size_evidence(last.num_parameters, out.payload),
     )
