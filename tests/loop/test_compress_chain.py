@@ -8,11 +8,11 @@ import pytest
 
 from burnish.cli.recipes import compose_recipe
 from burnish.compress.quantize import bits_of
-from burnish.errors import RecipeError
+from burnish.errors import GateFailed, RecipeError
 from burnish.loop.compress_chain import CompressRecipe, compress_chain
 from burnish.loop.matrix_chain import MatrixRecipe, matrix_chain
 from burnish.runtime import Run
-from burnish.runtime.events import Event, StageSealed
+from burnish.runtime.events import Event, StageCached, StageSealed
 from burnish.runtime.recipes import fill
 from conftest import HEADLINES, make_model
 
@@ -64,10 +64,20 @@ def values(tmp_path: Path) -> dict[str, Any]:
     }
 
 
-def _forms(run: Run, values: dict[str, Any], steps: dict[str, Any]) -> dict[str, dict[str, Any]]:
+def _made(run: Run, values: dict[str, Any], steps: dict[str, Any]) -> dict[str, Any]:
+    """Run the chain; give report.json."""
     report = compress_chain(run, fill(CompressRecipe, values | steps))
     assert "<svg" in (report.payload / "index.html").read_text(encoding="utf-8")
-    return {form["name"]: form["figures"] for form in report.read_json("report.json")["forms"]}
+    facts: dict[str, Any] = report.read_json("report.json")
+    return facts
+
+
+def _forms(run: Run, values: dict[str, Any], steps: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {form["name"]: form["figures"] for form in _made(run, values, steps)["forms"]}
+
+
+def _called(events: list[Event]) -> set[str]:
+    return {event.label for event in events if isinstance(event, StageSealed | StageCached)}
 
 
 def test_the_steps_follow_each_other_and_each_form_is_measured(
@@ -90,6 +100,20 @@ def test_the_steps_follow_each_other_and_each_form_is_measured(
     sealed = {event.label: event.digest for event in events if isinstance(event, StageSealed)}
     bits = bits_of(run.store.open(sealed["quantized"]).payload)
     assert {name for name, each in bits.items() if each >= 16} == {name for name in bits if "norm" in name}
+    assert _called(events) == set(fill(CompressRecipe, values | steps).labels())
+
+
+def test_of_forms_as_small_as_each_other_the_one_that_was_healed_is_the_best(run: Run, values: dict[str, Any]) -> None:
+    heal = HEAL | {"loop": LOOP | {"num_steps": 20, "learning_rate": 0.01}}
+    prune = {"ffn_frac": 0.3, "calibration": CALIBRATION, "held_out_records": 4}
+    facts = _made(run, values, {"prune": prune, "heal": heal, "control": True})
+    forms = {form["name"]: form["figures"] for form in facts["forms"]}
+    sizes = [forms[name]["size_bytes"]["value"] for name in ("pruned", "control", "healed")]
+    assert max(sizes) < 1.001 * min(sizes)
+    assert len({forms[name]["num_parameters"]["value"] for name in ("pruned", "control", "healed")}) == 1
+    best = min(("pruned", "control", "healed"), key=lambda name: forms[name]["perplexity_ratio"]["value"])
+    assert best != "pruned"
+    assert facts["headline"].startswith(f"The smallest of 4 forms, {best}, is ")
 
 
 def test_a_student_is_healed_and_drafts(run: Run, values: dict[str, Any]) -> None:
@@ -104,6 +128,16 @@ def test_other_ways_run_too(run: Run, values: dict[str, Any], step: str) -> None
     steps = {"qat": HEAL, "sparsify": {"calibration": CALIBRATION, "held_out_records": 4}}
     forms = _forms(run, values, {step: steps[step]})
     assert len(forms) == 2
+    assert all("size_bytes" in figures for figures in forms.values())
+
+
+def test_two_exports_for_one_engine_are_two_forms(run: Run, values: dict[str, Any], events: list[Event]) -> None:
+    pytest.importorskip("xllamacpp", reason="llama.cpp is not installed: pip install 'burnish[export]'")
+    export = [{"kind": "gguf"}, {"kind": "gguf", "float_type": "f16"}]
+    forms = _forms(run, values, {"export": export})
+    assert list(forms) == ["base", "gguf", "gguf float_type=f16"]
+    assert forms["gguf float_type=f16"]["size_bytes"]["value"] < forms["gguf"]["size_bytes"]["value"]
+    assert _called(events) == set(fill(CompressRecipe, values | {"export": export}).labels())
 
 
 @pytest.mark.parametrize(
@@ -115,6 +149,13 @@ def test_other_ways_run_too(run: Run, values: dict[str, Any], step: str) -> None
         ({"prune": {}, "control": True}, "belong to heal"),
         ({"quantize": {}, "load": {}}, "load serves the OpenVINO export"),
         ({"quantize": {}, "gates": {"quantised": {}}}, "gates names the stage call 'quantised'"),
+        (
+            {"quantize": {}, "gates": {"healed": {}}},
+            "'healed'; there are: collect, .*, base, quantized, quantized quality, rep",
+        ),
+        ({"quantize": {}, "gates": {"openvino": {}}}, "gates names the stage call 'openvino'"),
+        ({"export": ["openvino"], "check": None, "gates": {"openvino parity": {}}}, "the stage call 'openvino parity'"),
+        ({"export": ["onnx", {"kind": "onnx"}]}, "export names onnx twice with the same values"),
     ],
 )
 def test_what_does_not_go_together_is_refused(values: dict[str, Any], changes: dict[str, Any], words: str) -> None:
@@ -122,7 +163,28 @@ def test_what_does_not_go_together_is_refused(values: dict[str, Any], changes: d
         fill(CompressRecipe, values | changes)
 
 
-def test_the_matrix_serves_every_scheme(run: Run, values: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("changes", "label"),
+    [
+        ({"export": ["executorch"]}, "executorch"),
+        ({"export": ["openvino"], "load": {}}, "base openvino"),
+        ({"export": ["openvino"], "load": {}}, "openvino load"),
+        ({"heal": {}, "draft": {}, "student": {}}, "draft"),
+    ],
+)
+def test_every_call_may_be_bounded(values: dict[str, Any], changes: dict[str, Any], label: str) -> None:
+    assert list(fill(CompressRecipe, values | changes | {"gates": {label: {}}}).gates) == [label]
+
+
+def test_a_bound_on_a_form_is_held(run: Run, values: dict[str, Any]) -> None:
+    gates = {"base openvino": {"size_bytes": {"at_most": 1}}}
+    load = {"concurrency": 1, "num_requests": 2, "max_tokens": 2}
+    steps = {"export": ["openvino"], "check": None, "load": load, "gates": gates}
+    with pytest.raises(GateFailed, match="gate size_bytes"):
+        compress_chain(run, fill(CompressRecipe, values | steps))
+
+
+def test_the_matrix_serves_every_scheme(run: Run, values: dict[str, Any], events: list[Event]) -> None:
     del values["check"]
     load = {"concurrency": 2, "num_requests": 2, "max_tokens": 4}
     recipe = fill(MatrixRecipe, values | {"schemes": {"int8": {}, "int4": INT4}, "load": load})
@@ -132,5 +194,10 @@ def test_the_matrix_serves_every_scheme(run: Run, values: dict[str, Any]) -> Non
     for name in forms:
         assert forms[name]["throughput_tokens_per_s"]["value"] > 0
     assert forms["int8"]["kl_nats"]["value"] < forms["int4"]["kl_nats"]["value"]
+    assert _called(events) == set(recipe.labels())
+    with pytest.raises(
+        RecipeError, match=r"'float32 quality'; there are: collect, .*, base, float32 served, float32 load, i"
+    ):
+        fill(MatrixRecipe, values | {"schemes": {"int8": {}}, "gates": {"float32 quality": {}}})
     with pytest.raises(RecipeError, match="schemes is empty"):
         fill(MatrixRecipe, values | {"schemes": {}})

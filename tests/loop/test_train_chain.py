@@ -66,16 +66,18 @@ def test_each_way_to_learn_is_measured_before_and_after(
     run: Run, values: dict[str, Any], events: list[Event], train: dict[str, Any]
 ) -> None:
     scored = {"task": TASK, "test_records": 4, "general_records": 2}
+    general = {**values["collect"], "seed": 3}  # another call than that of the domain's
     recipe = fill(
         TrainRecipe,
         values
         | {"train": train | {"loop": LOOP, "precision": "fp32", "validation_records": 4}}
-        | {"score": scored, "general": values["collect"]},
+        | {"score": scored, "general": general},
     )
     report = train_chain(run, recipe)
     sealed = {event.label: event for event in events if isinstance(event, StageSealed)}
     is_lora = train.get("method", {"kind": "lora"}) in ({"kind": "lora"}, {"kind": "lora", "rank": 4})
     assert ("merged" in sealed) == is_lora
+    assert set(recipe.labels()) == set(sealed)
     table = {row["name"]: row for row in report.read_json("report.json")["table"]}
     assert {"accuracy_frac", "domain_bits_per_byte"} <= set(table)
     assert table["domain_bits_per_byte"]["before"] != table["domain_bits_per_byte"]["after"]
@@ -90,6 +92,12 @@ def test_each_way_to_learn_is_measured_before_and_after(
         ({"examples": {"sources": [{"kind": "chatterbot_corpus"}]}}, "give either collect"),
         ({"score": {"task": TASK}}, "score and general belong together"),
         ({"gates": {"tunde": {}}}, "names the stage call 'tunde'"),
+        (
+            {"gates": {"tuned_quality": {}}},
+            "names the stage call 'tuned_quality'; there are: collect, .*, tuned, merged, ",
+        ),
+        ({"gates": {"merged": {}}, "is_merged": False}, "names the stage call 'merged'"),
+        ({"gates": {"examples": {}}}, "names the stage call 'examples'"),
     ],
 )
 def test_what_does_not_go_together_is_refused(values: dict[str, Any], changes: dict[str, Any], words: str) -> None:

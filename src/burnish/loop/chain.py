@@ -11,14 +11,13 @@ from burnish.data.collect import CollectConfig, collect
 from burnish.data.find_copies import FindCopiesConfig
 from burnish.data.select import SelectConfig
 from burnish.data.split import SplitConfig
-from burnish.errors import RecipeError
 from burnish.evaluate.generate import GenerateConfig, load_generate
 from burnish.evaluate.latency import LoadConfig, load_served
 from burnish.evaluate.parity import ParityConfig, check_parity
 from burnish.evaluate.score import ScoreConfig, score_model, score_served
 from burnish.loop import curate as curation
 from burnish.loop.curate import curate
-from burnish.loop.gated import Gated
+from burnish.loop.gated import Gated, check_labels
 from burnish.report.page import ReportConfig, write_report
 from burnish.runtime import Run
 from burnish.runtime.gates import Bound
@@ -62,9 +61,7 @@ class ChainRecipe:
     track: tuple[Literal["mlflow", "wandb"], ...] = ()
 
     def __post_init__(self) -> None:
-        for label in self.gates:
-            if label not in LABELS:
-                raise RecipeError(f"gates names the stage call {label!r}; there are: {', '.join(LABELS)}")
+        check_labels(self.gates, LABELS)
 
 
 def chain(run: Run, recipe: ChainRecipe) -> ReportArtifact:

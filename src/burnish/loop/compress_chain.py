@@ -29,18 +29,12 @@ from burnish.evaluate.speculative import DraftConfig, measure_draft
 from burnish.evaluate.text_quality import TextQualityConfig, compare_on_text
 from burnish.loop import curate as curation
 from burnish.loop.curate import curate
-from burnish.loop.gated import Gated
+from burnish.loop.gated import Gated, check_labels
 from burnish.report.forms_page import FormsConfig, NamedForms, write_forms_page
 from burnish.runtime import Run
 from burnish.runtime.gates import Bound
-from burnish.runtime.recipes import choice_name
+from burnish.runtime.recipes import choice_name, given
 from burnish.train.base import BaseConfig, take_base
-
-FORMS = ("trimmed", "pruned", "student", "healed", "control", "sparse", "quantized", "trained on grid")
-LABELS = (
-    *curation.LABELS, "base", *FORMS, *(f"{form} quality" for form in FORMS), "draft", "report",
-)  # fmt: skip
-_ENGINES = ("openvino", "gguf", "onnx", "compressed_tensors")
 
 
 @dataclass(frozen=True)
@@ -59,7 +53,8 @@ class CompressRecipe:
         sparsify: zeros without smaller matrices.
         quantize: grids after training.
         qat: training on the grids, in place of `quantize`.
-        export: engines to write the last form for.
+        export: engines to write the last form for; an engine that is named twice, with other values, is called by them
+            (`gguf`, `gguf float_type=f16`).
         check: compares every export with what it was made from, in its own runtime; null leaves it out.
         load: serves the OpenVINO export, and the base for comparison; null serves nothing.
         quality: what every form is measured on.
@@ -105,10 +100,41 @@ class CompressRecipe:
             raise RecipeError("control and draft belong to heal, which is null; give heal, or leave them out")
         if self.load is not None and not any(isinstance(target, Openvino) for target in self.export):
             raise RecipeError("load serves the OpenVINO export; add {kind: openvino} to export, or leave load out")
-        labels = (*LABELS, *(f"{name}{part}" for name in _ENGINES for part in ("", " parity", " load")), "base load")
-        for label in self.gates:
-            if label not in labels:
-                raise RecipeError(f"gates names the stage call {label!r}; there are: {', '.join(labels)}")
+        check_labels(self.gates, self.labels())
+
+    def exports(self) -> dict[str, Target]:
+        """Name the exports: by their engine, and by their values too where it is named more than once.
+
+        Raises:
+            RecipeError: two are the same.
+        """
+        kinds = [choice_name(type(target)) for target in self.export]
+        named = {}
+        for kind, target in zip(kinds, self.export, strict=True):
+            values = given(target) if kinds.count(kind) > 1 else {}
+            name = " ".join([kind, *(f"{key}={value}" for key, value in values.items())])
+            if name in named:
+                raise RecipeError(f"export names {name} twice with the same values; leave one of them out")
+            named[name] = target
+        return named
+
+    def labels(self) -> tuple[str, ...]:
+        """Name the stage calls that the recipe makes."""
+        steps = {
+            "trimmed": self.trim, "pruned": self.prune, "student": self.student,
+            "control": self.heal if self.control else None, "healed": self.heal,
+            "sparse": self.sparsify, "quantized": self.quantize, "trained on grid": self.qat,
+        }  # fmt: skip
+        exported = ("",) if self.check is None else ("", " parity")
+        return (
+            *curation.LABELS,
+            "base",
+            *(f"{form}{part}" for form, step in steps.items() if step is not None for part in ("", " quality")),
+            *(("draft",) if self.draft is not None else ()),
+            *(f"{name}{part}" for name in self.exports() for part in exported),
+            *(("openvino load", "base openvino", "base load") if self.load is not None else ()),
+            "report",
+        )
 
 
 def compress_chain(run: Run, recipe: CompressRecipe) -> ReportArtifact:
@@ -198,8 +224,7 @@ def _rounded(forms: _Forms, model: ModelArtifact, whole: tuple[ModelArtifact, Mo
 
 def _exported(forms: _Forms, base: ModelArtifact, model: ModelArtifact) -> None:
     gated, recipe, data = forms.gated, forms.recipe, forms.data
-    for target in recipe.export:
-        name = choice_name(type(target))
+    for name, target in recipe.exports().items():
         written = gated(name, export, model, config=ExportConfig(target))
         forms.add(name, written)
         if recipe.check is not None:

@@ -14,8 +14,9 @@ from burnish.data.split import SplitConfig
 from burnish.errors import RecipeError
 from burnish.evaluate.latency import LoadConfig, load_served
 from burnish.evaluate.text_quality import TextQualityConfig, compare_on_text
+from burnish.loop import curate as curation
 from burnish.loop.curate import curate
-from burnish.loop.gated import Gated
+from burnish.loop.gated import Gated, check_labels
 from burnish.report.forms_page import FormsConfig, NamedForms, write_forms_page
 from burnish.runtime import Run
 from burnish.runtime.gates import Bound
@@ -57,13 +58,13 @@ class MatrixRecipe:
             raise RecipeError("schemes is empty; name at least one, as int8: {}")
         if FLOAT in self.schemes:
             raise RecipeError(f"a scheme is called {FLOAT}, which is what the unquantised model is called; rename it")
-        for label in self.gates:
-            scheme, _, part = label.rpartition(" ")
-            if scheme not in (*self.schemes, FLOAT) or part not in ("quantized", "served", "quality", "load"):
-                raise RecipeError(
-                    f"gates names the stage call {label!r}; there are: a scheme ({', '.join(self.schemes)}) and one of "
-                    "quantized, served, quality, load"
-                )
+        check_labels(self.gates, self.labels())
+
+    def labels(self) -> tuple[str, ...]:
+        """Name the stage calls that the recipe makes."""
+        served = ("served", "load")
+        rows = [(FLOAT, served), *((scheme, ("quantized", "quality", *served)) for scheme in self.schemes)]
+        return (*curation.LABELS, "base", *(f"{name} {part}" for name, parts in rows for part in parts), "report")
 
 
 def matrix_chain(run: Run, recipe: MatrixRecipe) -> ReportArtifact:

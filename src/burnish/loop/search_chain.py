@@ -20,6 +20,7 @@ class SearchRecipe(TrainRecipe):
 
     Attributes:
         search: what is tried.
+        gates: those on calls that only the training makes go into best.yaml.
         page: of the search's report; `report` is the training's.
     """
 

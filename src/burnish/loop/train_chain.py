@@ -13,7 +13,7 @@ from burnish.errors import RecipeError
 from burnish.evaluate.score import ScoreConfig, score_model, score_tuned
 from burnish.loop import curate as curation
 from burnish.loop.curate import curate
-from burnish.loop.gated import Gated
+from burnish.loop.gated import Gated, check_labels
 from burnish.report.page import ReportConfig, write_report
 from burnish.runtime import Run
 from burnish.runtime.gates import Bound
@@ -23,10 +23,6 @@ from burnish.train.learning import Learning, stage_of
 from burnish.train.merge import MergeConfig, merge
 from burnish.train.methods import Lora
 from burnish.train.multitask import MultitaskConfig
-
-LABELS = (
-    *curation.LABELS, "examples", "general", "base", "base_quality", "tuned", "tuned_quality", "merged", "report",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -63,9 +59,6 @@ class TrainRecipe:
     track: tuple[Literal["mlflow", "wandb"], ...] = ()
 
     def __post_init__(self) -> None:
-        for label in self.gates:
-            if label not in LABELS:
-                raise RecipeError(f"gates names the stage call {label!r}; there are: {', '.join(LABELS)}")
         if (self.collect is None) == (self.examples is None):
             raise RecipeError("give either collect, for records to curate, or examples, for chats and pairs of answers")
         if (self.score is None) != (self.general is None):
@@ -74,6 +67,23 @@ class TrainRecipe:
             raise RecipeError("multitask scores its own tasks; leave score and general out")
         if self.collect is not None and isinstance(self.train, MultitaskConfig):
             _check_sources(self.train, source_names(self.collect.sources))
+        check_labels(self.gates, self.labels())
+
+    def labels(self) -> tuple[str, ...]:
+        """Name the stage calls that the recipe makes."""
+        return (
+            *(("examples",) if self.collect is None else curation.LABELS),
+            "base",
+            *(("general", "base_quality") if self.score is not None else ()),
+            "tuned",
+            *(("tuned_quality",) if self.score is not None else ()),
+            *(("merged",) if self.makes_merged() else ()),
+            "report",
+        )
+
+    def makes_merged(self) -> bool:
+        """Tell whether there is an adapter to merge, and it is to be."""
+        return self.is_merged and isinstance(self.train.method, Lora) and not isinstance(self.train, MultitaskConfig)
 
 
 def train_chain(run: Run, recipe: TrainRecipe) -> ReportArtifact:
@@ -95,7 +105,7 @@ def train_chain(run: Run, recipe: TrainRecipe) -> ReportArtifact:
     made.append(tuned)
     if recipe.score is not None and general is not None:
         made.append(gated("tuned_quality", score_tuned, base, tuned, data, general, config=recipe.score))
-    if recipe.is_merged and isinstance(recipe.train.method, Lora) and not isinstance(recipe.train, MultitaskConfig):
+    if recipe.makes_merged():
         made.append(gated("merged", merge, base, tuned, config=MergeConfig()))
     return gated("report", write_report, *made, config=recipe.report)
 
