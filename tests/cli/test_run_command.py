@@ -244,11 +244,20 @@ def test_the_output_may_be_something_without_a_file(recipe: Path, monkeypatch: p
 
 
 @pytest.mark.parametrize(
-    ("group", "recipe", "other"),
-    [("train", "recipes/train/search.yaml", "search"), ("compress", "recipes/compress/matrix.yaml", "matrix")],
+    ("typed", "right"),
+    [
+        ("train run recipes/train/search.yaml", "train search recipes/train/search.yaml"),
+        ("compress run recipes/compress/matrix.yaml", "compress matrix recipes/compress/matrix.yaml"),
+        ("compress run recipes/compress/matrix.yaml loads=3", "compress matrix recipes/compress/matrix.yaml"),
+        ("compress matrix recipes/compress/int4.yaml", "compress run recipes/compress/int4.yaml"),
+    ],
 )
-def test_another_commands_recipe_is_sent_there(
-    capsys: pytest.CaptureFixture[str], group: str, recipe: str, other: str
-) -> None:
-    assert exit_code(lambda: burnish.main([group, "run", recipe], standalone_mode=False)) == 2
-    assert f"is the recipe of a {other}; type: burnish {group} {other} {recipe}" in capsys.readouterr().err
+def test_another_commands_recipe_is_sent_there(capsys: pytest.CaptureFixture[str], typed: str, right: str) -> None:
+    assert exit_code(lambda: burnish.main(typed.split(), standalone_mode=False)) == 2
+    assert f"is a recipe for another command; type: burnish {right}\n" in capsys.readouterr().err
+
+
+def test_a_field_of_another_recipe_among_its_own_is_a_wrong_key(capsys: pytest.CaptureFixture[str]) -> None:
+    typed = ["compress", "run", "recipes/compress/int4.yaml", "schemes={int8: {}}"]
+    assert exit_code(lambda: burnish.main(typed, standalone_mode=False)) == 2
+    assert "schemes={'int8': {}} is not known" in capsys.readouterr().err

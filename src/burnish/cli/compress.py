@@ -10,7 +10,7 @@ from burnish.cli.run import Order, order_options, run_recipe
 from burnish.cli.store import new_folder, store_option
 from burnish.cli.teaching import Chapter, Teaching
 from burnish.cli.telling import open_screen, plain_option, told
-from burnish.errors import ArtifactError, RecipeError
+from burnish.errors import ArtifactError
 from burnish.runtime import Run
 from burnish.runtime.events import EventLog
 
@@ -51,14 +51,9 @@ def run(order: Order) -> int:
     """
     with door("quickstart"):
         from burnish.loop.compress_chain import CompressRecipe, compress_chain
+        from burnish.loop.matrix_chain import MatrixRecipe
 
-    try:
-        return run_recipe(order, CompressRecipe, compress_chain)
-    except RecipeError as error:
-        if str(error).startswith("schemes="):
-            words = f"{order.recipe} is the recipe of a matrix; type: burnish compress matrix {order.recipe}"
-            raise RecipeError(words) from error
-        raise
+    return run_recipe(order, CompressRecipe, compress_chain, others={"burnish compress matrix": MatrixRecipe})
 
 
 @compress.command(
@@ -73,9 +68,10 @@ def run(order: Order) -> int:
 def matrix(order: Order) -> int:
     """Quantise by every scheme that RECIPE.yaml names, serve each, and put loss, size and speed in one table."""
     with door("quickstart"):
+        from burnish.loop.compress_chain import CompressRecipe
         from burnish.loop.matrix_chain import MatrixRecipe, matrix_chain
 
-    return run_recipe(order, MatrixRecipe, matrix_chain)
+    return run_recipe(order, MatrixRecipe, matrix_chain, others={"burnish compress run": CompressRecipe})
 
 
 @compress.command(

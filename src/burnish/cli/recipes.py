@@ -3,9 +3,9 @@
 import difflib
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,23 @@ def compose_recipe(path: Path, overrides: Sequence[str]) -> Composed:
     if any("." in override for override in plain):
         plain = [*_spelled_choices(_compose(path, selections), plain), *plain]
     return Composed(_compose(path, [*selections, *plain]), {**listed, **dict(chosen)}.get("profile", DEFAULT_PROFILE))
+
+
+def refuse_strays(path: Path, values: Mapping[str, Any], own: type, others: Mapping[str, type]) -> None:
+    """Refuse a recipe whose fields are those of another command's recipes.
+
+    Args:
+        own: the dataclass that the values are for.
+        others: command -> the dataclass of its recipes.
+
+    Raises:
+        RecipeError: naming that command.
+    """
+    known = {field.name for field in fields(own)}
+    for command, other in others.items():
+        theirs = {field.name for field in fields(other)}
+        if (theirs - known) & set(values) and not (known - theirs) & set(values):
+            raise RecipeError(f"{path} is a recipe for another command; type: {command} {path}")
 
 
 def _compose(path: Path, overrides: list[str]) -> dict[str, Any]:

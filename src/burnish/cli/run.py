@@ -3,7 +3,7 @@
 import json
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -14,7 +14,7 @@ import click
 from burnish.artifacts import ReportArtifact, Store
 from burnish.artifacts.store import storage_error
 from burnish.cli.doors import door
-from burnish.cli.recipes import Composed, compose_recipe
+from burnish.cli.recipes import Composed, compose_recipe, refuse_strays
 from burnish.cli.stopping import say_stopped, stops_cleanly
 from burnish.cli.store import new_run, store_option
 from burnish.cli.teaching import Teaching
@@ -94,13 +94,23 @@ def run(order: Order) -> int:
     return run_recipe(order, ChainRecipe, chain)
 
 
-def run_recipe(order: Order, recipe_type: type[R], chain: Callable[[Run, R], ReportArtifact]) -> int:
+def run_recipe(
+    order: Order,
+    recipe_type: type[R],
+    chain: Callable[[Run, R], ReportArtifact],
+    *,
+    others: Mapping[str, type] | None = None,
+) -> int:
     """Run `chain` on the recipe that was ordered, or print its plan; give the exit code 0 or 130.
+
+    Args:
+        others: command -> type of the recipes that it takes, which are easily given to this one.
 
     Raises:
         BurnishError: a wrong recipe, a failed gate, or a stage that could not go on.
     """
     composed = compose_recipe(order.recipe, order.overrides)
+    refuse_strays(order.recipe, composed.values, recipe_type, others or {})
     recipe = fill(recipe_type, composed.values)
     store = Store(order.store)
     if order.is_dry:

@@ -6,7 +6,6 @@ from burnish.cli.doors import door
 from burnish.cli.run import Order, order_options, run_recipe
 from burnish.cli.teaching import Chapter, Teaching
 from burnish.cli.train_search import search
-from burnish.errors import RecipeError
 
 
 @click.group(
@@ -40,15 +39,10 @@ def run(order: Order) -> int:
     Ctrl-C stops; the same command again goes on from the last snapshot, as it does after a crash.
     """
     with door("quickstart"):
+        from burnish.loop.search_chain import SearchRecipe
         from burnish.loop.train_chain import TrainRecipe, train_chain
 
-    try:
-        return run_recipe(order, TrainRecipe, train_chain)
-    except RecipeError as error:
-        if str(error).startswith("search="):
-            words = f"{order.recipe} is the recipe of a search; type: burnish train search {order.recipe}"
-            raise RecipeError(words) from error
-        raise
+    return run_recipe(order, TrainRecipe, train_chain, others={"burnish train search": SearchRecipe})
 
 
 train.add_command(search)
