@@ -32,6 +32,7 @@ FILES = {
     "onnx": {"model.onnx", "model.onnx.data", "config.json", "genai_config.json", "tokenizer.json"},
     "compressed-tensors": {"model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json"},
 }
+RUNTIMES = {"gguf": "xllamacpp", "onnx": "onnxruntime", "compressed-tensors": "compressed_tensors"}
 
 
 def on_grid(run: Run, base: ModelArtifact, grid: Grid) -> ModelArtifact:
@@ -49,28 +50,26 @@ def test_targets_go_by_the_names_of_the_command_line() -> None:
     }
 
 
+@pytest.mark.parametrize("name", FILES)
 def test_every_target_agrees_with_the_model_it_was_made_from(
-    run: Run, base: ModelArtifact, headlines: DatasetArtifact
+    run: Run, base: ModelArtifact, headlines: DatasetArtifact, name: str
 ) -> None:
+    if name in RUNTIMES:
+        pytest.importorskip(RUNTIMES[name], reason="it is not installed: pip install 'burnish[export]'")
     model = on_grid(run, base, IntGrid(4, 32))
-    sizes = {}
-    for name in FILES:
-        kind = targets()[name]
-        pytest.importorskip({"gguf": "xllamacpp"}.get(name, "onnxruntime"))
-        exported = run(export, model, config=ExportConfig(kind()))
-        assert {path.name for path in exported.payload.iterdir()} >= FILES[name] | {"export.json"}, name
-        assert not list(exported.payload.glob("grids.*"))
-        sizes[name] = exported.measurement("size_bytes").value
-        kept = exported.measurement("num_fell_back")
-        assert exported.measurement("num_on_grid").value == 15 - kept.value
-        assert kept.value == (name == "compressed-tensors")
-        found = run(check_export, model, exported, headlines, config=ExportParityConfig(num_prompts=2, max_tokens=8))
-        # llama.cpp rounds activations to 8 bits, and the packed model's embedding lies in float16
-        limit = {"gguf": 0.2, "compressed-tensors": 5e-3}.get(name, 1e-5)
-        assert found.measurement("logit_difference_max").value < limit, name
-        assert found.measurement("tokens_equal_frac").value == 1, name
+    exported = run(export, model, config=ExportConfig(targets()[name]()))
+    assert {path.name for path in exported.payload.iterdir()} >= FILES[name] | {"export.json"}
+    assert not list(exported.payload.glob("grids.*"))
+    kept = exported.measurement("num_fell_back")
+    assert exported.measurement("num_on_grid").value == 15 - kept.value
+    assert kept.value == (name == "compressed-tensors")
+    found = run(check_export, model, exported, headlines, config=ExportParityConfig(num_prompts=2, max_tokens=8))
+    # llama.cpp rounds activations to 8 bits, and the packed model's embedding lies in float16
+    limit = {"gguf": 0.2, "compressed-tensors": 5e-3}.get(name, 1e-5)
+    assert found.measurement("logit_difference_max").value < limit
+    assert found.measurement("tokens_equal_frac").value == 1
     whole = sum(path.stat().st_size for path in base.payload.glob("*.safetensors"))
-    assert sizes["gguf"] < whole / 5
+    assert name != "gguf" or exported.measurement("size_bytes").value < whole / 5
 
 
 def test_each_weight_says_which_form_it_has_taken(run: Run, base: ModelArtifact) -> None:

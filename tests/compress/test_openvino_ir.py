@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from burnish.compress.export.openvino_ir import build_model, save_openvino
+from burnish.compress.export.source import Source
 from burnish.compress.grids import Fp8Grid, Grid, IntGrid, Placed, place
 from burnish.compress.weights import config_of, read_weights, write_weights
 from burnish.errors import BurnishError
@@ -37,7 +38,7 @@ def exported(folder: Path, source: Path, grid: Grid | None) -> Path:
     twin.mkdir(parents=True)
     placed = {} if grid is None else {n: place(w, grid) for n, w in read_weights(source) if w.ndim == 2}
     write_weights(source, twin, placed)
-    save_openvino(twin, folder)
+    save_openvino(Source.read(twin), folder)
     return twin
 
 

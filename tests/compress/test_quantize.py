@@ -16,12 +16,13 @@ from burnish.compress.allocate import Allocated
 from burnish.compress.bits import ByKind, Uniform
 from burnish.compress.calibration import CalibrationConfig
 from burnish.compress.clip import MseClip, NoClip, PercentileClip
+from burnish.compress.export.source import Source
 from burnish.compress.gptq import Gptq
 from burnish.compress.grids import Fp8Grid, IntGrid, place
 from burnish.compress.placed import read_placed
 from burnish.compress.quantize import QuantizeConfig, bits_of, quantize
 from burnish.compress.rounding import Nearest, Rounding
-from burnish.compress.weights import refuse_unfit
+from burnish.compress.weights import read_weights, refuse_unfit
 from burnish.errors import ArtifactError, BurnishError, RecipeError
 from burnish.evaluate.logits import model_logits
 from burnish.nn.weights import open_tokenizer
@@ -102,6 +103,13 @@ def test_a_tied_head_is_one_matrix_even_where_it_was_stored_twice(run: Run, tmp_
     assert "lm_head.weight" not in bits_of(made.payload)
     tied = load_file(made.payload / "model.safetensors")["model.embed_tokens.weight"]
     assert not torch.equal(tied, weights["model.embed_tokens.weight"])
+
+
+def test_weights_in_another_layout_beside_the_model_are_not_read(tmp_path: Path) -> None:
+    folder = make_model(tmp_path / "m")
+    weights = dict(read_weights(folder))
+    save_file({"tok_embeddings.weight": torch.zeros(4, 4)}, folder / "consolidated.safetensors")
+    assert set(dict(read_weights(folder))) == set(weights) == set(Source.read(folder).files)
 
 
 def test_gptq_and_clipping_come_closer_than_plain_rounding(

@@ -71,15 +71,13 @@ def is_alive(pid: int) -> bool:
 @pytest.fixture(scope="session")
 def served_folder(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny model exported in float32; do not write into it."""
-    from safetensors.numpy import load_file
-
     import_genai()  # before anything else imports openvino, which would send telemetry
-    from burnish.compress.export.openvino_ir import save_model
+    from burnish.compress.export.openvino_ir import save_openvino
+    from burnish.compress.export.source import Source
 
     folder = tmp_path_factory.mktemp("served") / "tiny"
     shutil.copytree(tiny_model, folder, ignore=shutil.ignore_patterns("*.safetensors"))
-    config = json.loads((folder / "config.json").read_text())
-    save_model(load_file(tiny_model / "model.safetensors"), config, folder)
+    save_openvino(Source.read(tiny_model), folder)
     return folder
 
 

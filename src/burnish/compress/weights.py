@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from burnish.compress.grids import Placed
-from burnish.compress.placed import GRIDS, TENSORS, write_placed
+from burnish.compress.placed import GRIDS, write_placed
 from burnish.errors import BurnishError
 from burnish.nn.decoder import ARCHITECTURES
 from burnish.nn.weights import copy_tokenizer
@@ -66,17 +67,32 @@ def read_weights(folder: Path) -> Iterator[tuple[str, Any]]:
         yield name, shard.get_tensor(name).float()
 
 
+def stored_in(folder: Path) -> dict[str, Path]:
+    """Say which file of a model's folder holds each weight; a tied head is left out, being the embedding.
+
+    Raises:
+        BurnishError: the folder holds no safetensors of a model.
+    """
+    safetensors = need("safetensors", extra="compress")
+    shards = sorted(folder.glob("model*.safetensors"))
+    if not shards:
+        raise BurnishError(f"{folder} holds no safetensors of a model; give a merged model, not an adapter")
+    is_tied = bool(config_of(folder).get("tie_word_embeddings", False))
+    files: dict[str, Path] = {}
+    for shard in shards:
+        with safetensors.safe_open(shard, framework="pt") as opened:
+            files |= dict.fromkeys(opened.keys(), shard)
+    if is_tied:
+        files.pop(_TIED, None)
+    return files
+
+
 def _stored(folder: Path) -> Iterator[tuple[Any, str]]:
     safetensors = need("safetensors", extra="compress")
-    files = [file for file in sorted(folder.glob("*.safetensors")) if file.name != TENSORS]
-    if not files:
-        raise BurnishError(f"{folder} holds no safetensors; give a merged model, not an adapter")
-    is_tied = bool(config_of(folder).get("tie_word_embeddings", False))
-    for file in files:
+    for file, weights in groupby(stored_in(folder).items(), key=lambda item: item[1]):
         with safetensors.safe_open(file, framework="pt") as shard:
-            for name in shard.keys():  # noqa: SIM118  # safe_open is no mapping
-                if not (is_tied and name == _TIED):
-                    yield shard, name
+            for name, _ in weights:
+                yield shard, name
 
 
 def write_weights(

@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from burnish.compress.export.openvino_constants import constant
+from burnish.compress.export.source import Source, Written
 from burnish.compress.grids import Placed
-from burnish.compress.placed import read_placed
-from burnish.compress.weights import config_of, read_weights
 from burnish.errors import BurnishError
 from burnish.nn.decoder import Decoder
 from burnish.runtime import need
@@ -27,35 +26,22 @@ if TYPE_CHECKING:
 Weights = Mapping[str, "np.ndarray | Placed"]
 
 
-def save_openvino(folder: Path, out: Path) -> None:
-    """Write the OpenVINO form of a Hugging Face folder, with or without grids; the tokenizer is not copied.
+def save_openvino(source: Source, out: Path) -> Written:
+    """Write a model in OpenVINO's form; the tokenizer is not copied.
 
     Args:
-        folder: what lies on grids is placed on the engine's own, number for number.
+        source: what lies on grids is placed on the engine's own, number for number.
         out: must exist; gets `openvino_model.xml` and `openvino_model.bin`.
 
     Raises:
-        BurnishError: the architecture, a weight or a grid has no place in the export.
+        BurnishError: a weight or a grid has no place in the export.
+        ArtifactError: a weight no longer lies on its grid.
     """
-    placed = read_placed(folder)
-    weights = {name: placed.get(name) or weight.numpy() for name, weight in read_weights(folder)}
-    save_model(weights, config_of(folder), out)
-
-
-def save_model(weights: Weights, config: Mapping[str, Any], folder: Path) -> None:
-    """Write `openvino_model.xml` and `openvino_model.bin` into `folder`.
-
-    Args:
-        weights: Hugging Face names; norms and biases as arrays, matrices as arrays or on a grid.
-        config: the Hugging Face config.json.
-        folder: must exist.
-
-    Raises:
-        BurnishError: an architecture or weight that the graph has no place for, or a missing weight.
-    """
+    weights = {name: source.weight(name) for name in source.files}
     need("openvino", extra="compress").save_model(
-        build_model(weights, config), folder / "openvino_model.xml", compress_to_fp16=False
+        build_model(weights, source.config), out / "openvino_model.xml", compress_to_fp16=False
     )
+    return Written({name: str(w.grid) if isinstance(w, Placed) else "float32" for name, w in weights.items()})
 
 
 def build_model(weights: Weights, config: Mapping[str, Any]) -> Any:

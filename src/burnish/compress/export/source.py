@@ -1,12 +1,12 @@
 """The model that an export reads: a Hugging Face folder, with or without grids beside its weights."""
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from burnish.compress.grids import Placed
 from burnish.compress.placed import GRIDS, read_placed
+from burnish.compress.weights import config_of, stored_in
 from burnish.errors import ArtifactError, BurnishError
 from burnish.nn.decoder import Decoder
 from burnish.runtime import need
@@ -39,21 +39,12 @@ class Source:
         """Open a folder.
 
         Raises:
-            BurnishError: no export knows the architecture, or there are no weights.
+            BurnishError: no export knows the architecture, or there are no weights of a model.
             ArtifactError: a grid belongs to no weight.
         """
-        safetensors = need("safetensors", extra="compress")
-        shards = sorted(folder.glob("model*.safetensors"))
-        if not shards or not (folder / "config.json").exists():
-            raise BurnishError(f"{folder} holds no config.json with model*.safetensors; export a model, not an adapter")
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        files = stored_in(folder)
+        config = config_of(folder)
         shape = Decoder.from_config(config)
-        files: dict[str, Path] = {}
-        for shard in shards:
-            with safetensors.safe_open(shard, framework="pt") as opened:
-                files |= dict.fromkeys(opened.keys(), shard)
-        if shape.is_tied:
-            files.pop(HEAD, None)
         placed = read_placed(folder)
         lost = sorted(set(placed) - set(files))
         if lost:

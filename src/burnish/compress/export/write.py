@@ -13,7 +13,6 @@ from burnish.compress.export.onnx import save_onnx
 from burnish.compress.export.onnx_genai import genai_config
 from burnish.compress.export.openvino_ir import save_openvino
 from burnish.compress.export.source import Source, Written
-from burnish.compress.grids import Placed
 from burnish.nn.weights import copy_tokenizer
 from burnish.runtime import Workdir
 from burnish.runtime.recipes import choice_name
@@ -112,8 +111,7 @@ def export(out: Workdir, model: ModelArtifact, *, config: ExportConfig) -> Draft
 def _write(source: Source, target: Target, out: Path) -> Written:
     match target:
         case Openvino():
-            written = Written({name: _form(source, name) for name in source.files})
-            save_openvino(source.folder, out)
+            written = save_openvino(source, out)
             _copy_config(source, out)
         case Gguf(float_type=float_type, pre_tokenizer=pre_tokenizer):
             return save_gguf(source, out, float_type=float_type, pre_tokenizer=pre_tokenizer)
@@ -131,12 +129,6 @@ def _write(source: Source, target: Target, out: Path) -> Written:
             assert_never(target)
     copy_tokenizer(source.folder, out)
     return written
-
-
-def _form(source: Source, name: str) -> str:
-    """Check a weight against its grid, and name that."""
-    weight = source.weight(name)
-    return str(weight.grid) if isinstance(weight, Placed) else "float32"
 
 
 def _copy_config(source: Source, out: Path) -> None:
