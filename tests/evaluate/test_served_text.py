@@ -15,7 +15,7 @@ from burnish.evaluate.served_text import ServedTextConfig, compare_served, read_
 from burnish.evaluate.text_quality import TextQualityConfig
 from burnish.nn.weights import open_model, open_tokenizer
 from burnish.runtime import Run, Workdir
-from conftest import read_lines
+from conftest import read_lines, sealed_records
 
 CONFIG = TextQualityConfig(num_documents=6, max_tokens=12)
 
@@ -86,11 +86,8 @@ def test_another_tokenizer_and_what_is_no_reading_are_refused(
 
     def retokenized(out: Workdir, model: ModelArtifact, *, config: int) -> Draft[ModelArtifact]:
         from tokenizers import pre_tokenizers
-        from transformers import AutoTokenizer
 
-        tokenizer = AutoTokenizer.from_pretrained(model.payload)
-        tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
-        tokenizer.save_pretrained(out.payload)
+        _with_tokenizer(out, model, pre_tokenizer=pre_tokenizers.ByteLevel(add_prefix_space=True))
         return Draft(ModelArtifact, (), "another tokenizer")
 
     other = run(retokenized, base, config=0)
@@ -99,6 +96,51 @@ def test_another_tokenizer_and_what_is_no_reading_are_refused(
     report = run(_unread, base, config=0)
     with pytest.raises(ArtifactError, match="is no reading of text"):
         run(compare_served, report, base, config=ServedTextConfig())
+
+
+def test_a_tokenizer_that_differs_in_a_later_document_alone_is_refused(run: Run, base: ModelArtifact) -> None:
+    texts = ("a plain line", "another line", "a line with ünïcode")
+    data = sealed_records(run, {"test": [{"id": str(at), "text": text} for at, text in enumerate(texts)]})
+    reading = run(read_text, base, data, config=CONFIG)
+
+    def retokenized(out: Workdir, model: ModelArtifact, *, config: int) -> Draft[ModelArtifact]:
+        from tokenizers import normalizers
+
+        _with_tokenizer(out, model, normalizer=normalizers.Replace("ü", "u"))
+        return Draft(ModelArtifact, (), "a tokenizer that drops an accent")
+
+    with pytest.raises(BurnishError, match="has another tokenizer than the model that read the text"):
+        run(compare_served, reading, run(retokenized, base, config=0), config=ServedTextConfig())
+
+
+def test_text_of_which_no_token_comes_is_refused(run: Run, base: ModelArtifact) -> None:
+    def blind(out: Workdir, model: ModelArtifact, *, config: int) -> Draft[ModelArtifact]:
+        from tokenizers import normalizers
+
+        _with_tokenizer(out, model, normalizer=normalizers.Strip())
+        for path in model.payload.iterdir():
+            if path.suffix == ".safetensors" or path.name == "config.json":
+                (out / path.name).write_bytes(path.read_bytes())
+        return Draft(ModelArtifact, (), "a tokenizer that drops blanks")
+
+    model = run(blind, base, config=0)
+    blanks = [{"id": str(at), "text": " " * (at + 1)} for at in range(2)]
+    with pytest.raises(
+        BurnishError, match="makes no token of any of 2 documents of split 'test'; give text that is more"
+    ):
+        run(read_text, model, sealed_records(run, {"test": blanks}), config=CONFIG)
+    words = {"id": "words", "text": "two words"}
+    reading = run(read_text, model, sealed_records(run, {"test": [*blanks, words]}), config=CONFIG)
+    assert [row["id"] for row in read_lines(reading.payload / served_text.READINGS)] == ["words"]
+
+
+def _with_tokenizer(out: Workdir, model: ModelArtifact, **parts: Any) -> None:
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(model.payload)
+    for name, part in parts.items():
+        setattr(tokenizer.backend_tokenizer, name, part)
+    tokenizer.save_pretrained(out.payload)
 
 
 def _unread(out: Workdir, model: ModelArtifact, *, config: int) -> Draft[ModelArtifact]:

@@ -9,7 +9,6 @@ from burnish.artifacts import DatasetArtifact, Draft, Measurement, ModelArtifact
 from burnish.errors import ArtifactError, BurnishError
 from burnish.evaluate.served import served
 from burnish.evaluate.text_quality import TextQualityConfig
-from burnish.learn.records import Record
 from burnish.learn.running_text import Ends, records_with_text
 from burnish.learn.scoring import token_logprobs
 from burnish.measure.bootstrap import DRAWS, bootstrap
@@ -52,19 +51,24 @@ def read_text(
     """Read held-out documents with a model in memory, so that others can be set beside it.
 
     Raises:
-        BurnishError: the split has no text.
+        BurnishError: the split has no text, or the tokenizer makes nothing of it.
     """
     precision = resolve(config.precision)
     records = records_with_text(data, config.split)[: config.num_documents]
     ends = Ends.of(open_tokenizer(model.payload), None)
-    cuts = [_cut(ends, record, config.max_tokens) for record in records]
-    ids = [_ids(ends, text) for text in cuts]
+    cuts = [(record.id, ends.cut(record.text, config.max_tokens)) for record in records]
+    texts = [(name, text, ids) for name, text in cuts if len(ids := ends.ids(text)) > 1]
+    if not texts:
+        raise BurnishError(
+            f"the tokenizer of {model.label} makes no token of any of {len(records)} documents of split {config.split!r}; "
+            "give text that is more than blanks, or another split"
+        )
     network = open_model(model.payload, precision=precision)
-    with out.progress("reading", total=len(ids), unit="documents") as bar:
-        scores = token_logprobs(network, ids, each=bar.advance)
+    with out.progress("reading", total=len(texts), unit="documents") as bar:
+        scores = token_logprobs(network, [ids for *_, ids in texts], each=bar.advance)
     readings = [
-        Reading(record.id, text, tuple(row), len(text.encode()), -sum(score))
-        for record, text, row, score in zip(records, cuts, ids, scores, strict=True)
+        Reading(name, text, tuple(ids), len(text.encode()), -sum(score))
+        for (name, text, ids), score in zip(texts, scores, strict=True)
     ]
     (out / READINGS).write_text("".join(json.dumps(asdict(each)) + "\n" for each in readings), encoding="ascii")
     how = f"first {config.max_tokens} tokens of documents of split {config.split}, transformers, {precision}"
@@ -83,7 +87,7 @@ def compare_served(
         BurnishError: the server does not start, or the model has another tokenizer than the reading.
     """
     readings = _readings(reading)
-    _check_tokenizer(Ends.of(open_tokenizer(model.payload), None), readings[0], model)
+    _check_tokenizer(Ends.of(open_tokenizer(model.payload), None), readings, model)
     with out.progress("served reading", total=len(readings), unit="documents") as bar, served(model) as server:
         scores = server.prompt_logprobs([each.ids for each in readings], bar.advance)
     nats = [-sum(score) for score in scores]
@@ -121,31 +125,16 @@ def _bits(readings: Sequence[Reading], nats: Sequence[float], seed: int, how: st
     return Measurement("bits_per_byte", statistic(range(n)), "bits/byte", n, low, high, how)
 
 
-def _ids(ends: Ends, text: str) -> list[int]:
-    return [ends.start, *ends.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]]
-
-
-def _cut(ends: Ends, record: Record, max_tokens: int) -> str:
-    """Cut a text after so many tokens, and never within a character."""
-    found = ends.tokenizer(record.text, add_special_tokens=False, verbose=False, return_offsets_mapping=True)
-    spans: list[tuple[int, int]] = found["offset_mapping"]
-    last = min(max_tokens, len(spans))
-    while 0 < last < len(spans) and spans[last][0] < spans[last - 1][1]:
-        last -= 1
-    return record.text[: spans[last - 1][1]] if last else ""
-
-
 def _readings(reading: ReportArtifact) -> list[Reading]:
     try:
         rows = (reading.payload / READINGS).read_text(encoding="ascii").splitlines()
     except OSError as error:
         raise ArtifactError(f"{reading.label} is no reading of text; give what read_text made") from error
-    found = [Reading(**{**json.loads(row), "ids": tuple(json.loads(row)["ids"])}) for row in rows]
-    return [each for each in found if len(each.ids) > 1]
+    return [Reading(**{**json.loads(row), "ids": tuple(json.loads(row)["ids"])}) for row in rows]
 
 
-def _check_tokenizer(ends: Ends, first: Reading, model: ModelArtifact) -> None:
-    if tuple(_ids(ends, first.text)) != first.ids:
+def _check_tokenizer(ends: Ends, readings: Sequence[Reading], model: ModelArtifact) -> None:
+    if any(tuple(ends.ids(each.text)) != each.ids for each in readings):
         raise BurnishError(
             f"{model.label} has another tokenizer than the model that read the text, so that tokens cannot be compared; "
             "give a model whose vocabulary is untouched"

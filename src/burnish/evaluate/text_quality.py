@@ -104,18 +104,6 @@ class _Side:
     def of(artifact: ModelArtifact, precision: str) -> "_Side":
         return _Side(open_model(artifact.payload, precision=precision), Ends.of(open_tokenizer(artifact.payload), None))
 
-    def ids(self, text: str) -> list[int]:
-        return [self.ends.start, *self.ends.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]]
-
-    def cut(self, text: str, max_tokens: int) -> str:
-        """Cut a text after so many tokens, and never within a character."""
-        found = self.ends.tokenizer(text, add_special_tokens=False, verbose=False, return_offsets_mapping=True)
-        spans: list[tuple[int, int]] = found["offset_mapping"]
-        last = min(max_tokens, len(spans))
-        while 0 < last < len(spans) and spans[last][0] < spans[last - 1][1]:
-            last -= 1
-        return text[: spans[last - 1][1]] if last else ""
-
     def logprobs(self, ids: Sequence[int]) -> Any:
         """Give log-probabilities of all tokens at all positions, (T, V) float32."""
         torch = need("torch", extra="train")
@@ -126,8 +114,8 @@ class _Side:
 
 
 def _read(record: Record, reference: _Side, candidate: _Side, max_tokens: int) -> Reading:
-    text = reference.cut(record.text, max_tokens)
-    ids, other = reference.ids(text), candidate.ids(text)
+    text = reference.ends.cut(record.text, max_tokens)
+    ids, other = reference.ends.ids(text), candidate.ends.ids(text)
     ours, theirs = reference.logprobs(ids), candidate.logprobs(other)
     is_same = other == ids and ours.shape == theirs.shape
     kl = (ours[:-1].exp() * (ours[:-1] - theirs[:-1])).sum(1).clamp_min(0) if is_same else None

@@ -59,6 +59,19 @@ class Ends:
         tokenizer.split_special_tokens = True  # a document that spells out a control token means its letters
         return Ends(tokenizer, start, vocabulary[name])
 
+    def ids(self, text: str) -> list[int]:
+        """Give a text's tokens after the one that stands before it."""
+        return [self.start, *self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]]
+
+    def cut(self, text: str, max_tokens: int) -> str:
+        """Cut a text after so many tokens, and never within a character."""
+        found = self.tokenizer(text, add_special_tokens=False, verbose=False, return_offsets_mapping=True)
+        spans: list[tuple[int, int]] = found["offset_mapping"]
+        last = min(max_tokens, len(spans))
+        while 0 < last < len(spans) and spans[last][0] < spans[last - 1][1]:
+            last -= 1
+        return text[: spans[last - 1][1]] if last else ""
+
     def documents(self, out: Workdir, split: str, records: Sequence[Record]) -> Iterator[Sequence[int]]:
         """Give each document's tokens between its start and its end."""
         with out.progress(f"tokenising {split}", total=len(records), unit="documents") as bar:
