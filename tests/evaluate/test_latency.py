@@ -14,7 +14,7 @@ from burnish.artifacts.evidence import Measurement
 from burnish.errors import BurnishError, RecipeError
 from burnish.evaluate.latency import LoadConfig, Timing, load_evidence, load_prompts, load_served, tree_peak_bytes
 from burnish.runtime import Run, Workdir
-from conftest import HEADLINES, read_lines, served_form
+from conftest import HEADLINES, read_lines, sealed_records, served_form
 
 BOTH = {
     "ttft_p50_ms", "ttft_p99_ms", "itl_p50_ms", "itl_p99_ms", "latency_p50_ms", "latency_p99_ms",
@@ -89,6 +89,14 @@ def test_prompts_are_the_seeds_and_come_from_the_test_split(headlines: DatasetAr
     assert load_prompts(headlines, LoadConfig(num_requests=14, seed=1)) != prompts
     cut = load_prompts(headlines, LoadConfig(num_requests=14, max_prompt_characters=9))
     assert [each[0]["content"] for each in cut] == [each[0]["content"][:9] for each in prompts]
+
+
+def test_records_without_text_are_no_prompts(run: Run) -> None:
+    empty = {"id": "a", "text": "", "label": None}
+    data = sealed_records(run, {"test": [empty, {"id": "b", "text": "said", "label": None}]})
+    assert load_prompts(data, LoadConfig(num_requests=8)) == [[{"role": "user", "content": "said"}]] * 8
+    with pytest.raises(BurnishError, match=r"no record in split 'test' .* has a text"):
+        load_prompts(sealed_records(run, {"test": [empty]}), LoadConfig())
 
 
 def test_known_timings_give_known_evidence() -> None:

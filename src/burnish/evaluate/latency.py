@@ -13,7 +13,7 @@ from typing import Any
 from burnish.artifacts import DatasetArtifact, Draft, Measurement, ModelArtifact, ReportArtifact
 from burnish.errors import BurnishError, RecipeError
 from burnish.evaluate.served import Served, served
-from burnish.learn.records import read_records
+from burnish.learn.running_text import records_with_text
 from burnish.measure.bootstrap import DRAWS, bootstrap
 from burnish.measure.intervals import percentile
 from burnish.runtime import Workdir, need
@@ -75,7 +75,7 @@ def load_prompts(data: DatasetArtifact, config: LoadConfig) -> list[list[dict[st
 
     Records are drawn without putting back until all were drawn.
     """
-    texts = [record.text[: config.max_prompt_characters] for record in read_records(data, "test")]
+    texts = [record.text[: config.max_prompt_characters] for record in records_with_text(data, "test")]
     rng = random.Random(config.seed)
     drawn: list[str] = []
     while len(drawn) < config.num_requests:
@@ -99,9 +99,7 @@ def load_served(
             load = asyncio.run(_load(server, conversations, config, bar.advance))
         peak_bytes = tree_peak_bytes(server.pid)
     if not load.timings:
-        raise BurnishError(
-            f"the server answered none of {len(conversations)} requests; the first said: {load.failures[0]}"
-        )
+        raise BurnishError(f"the server answered none of {len(conversations)} requests; the first: {load.failures[0]}")
     rows = [timing.row() for timing in load.timings] + [{"error": failure} for failure in load.failures]
     (out / "requests.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     how = (
@@ -197,7 +195,7 @@ async def _load(
             for messages in waiting:
                 try:
                     load.timings.append(await _timed(client, server.model, messages, config.max_tokens))
-                except openai.OpenAIError as error:
+                except (openai.OpenAIError, BurnishError) as error:
                     load.failures.append(f"{type(error).__name__}: {error}")
                 each()
 
@@ -228,6 +226,8 @@ async def _timed(client: Any, model: str, messages: list[dict[str, str]], max_to
             moments.append(time.perf_counter())
         elif chunk.usage is not None:
             num_tokens = chunk.usage.completion_tokens
+    if not moments:
+        raise BurnishError(f"the stream of model {model} ended without a token; {max_tokens} were asked for")
     return Timing(moments[0] - start_s, [b - a for a, b in pairwise(moments)], moments[-1] - start_s, num_tokens)
 
 
