@@ -23,6 +23,10 @@ class ArtifactError(BurnishError):
     """Refuse an artifact that is missing, incomplete, corrupt or altered."""
 
 
+class StorageError(BurnishError):
+    """Report a disk that is full or cannot be written, which is no fault of what was being made."""
+
+
 class Diverged(BurnishError):
     """Stop a training whose loss or gradient is no finite number any more."""
 

@@ -15,7 +15,7 @@ from burnish.artifacts.digest import file_digest, json_digest, tree_digests
 from burnish.artifacts.evidence import write_evidence
 from burnish.artifacts.kinds import KINDS, Artifact, Draft
 from burnish.artifacts.manifest import Manifest, Parent
-from burnish.errors import ArtifactError, BurnishError
+from burnish.errors import ArtifactError, BurnishError, StorageError
 
 logger = logging.getLogger(__name__)
 _REMEDY = "Delete the folder and run the recipe again."
@@ -194,15 +194,15 @@ def verify(folder: Path, manifest: Manifest) -> None:
             raise ArtifactError(f"{folder}: {name} was altered. {_REMEDY}")
 
 
-def storage_error(error: OSError, root: Path) -> BurnishError:
+def storage_error(error: OSError, root: Path) -> StorageError:
     """Say in one sentence what a failed write means and what to do."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         free = shutil.disk_usage(root).free
-        return BurnishError(
+        return StorageError(
             f"no space left in {root} ({free / 2**20:.0f} MiB free); nothing sealed was touched. "
             "Free some space, or choose another store with --store, and give the same command again."
         )
-    return BurnishError(f"cannot write in {root}: {error.strerror or error}; nothing sealed was touched")
+    return StorageError(f"cannot write in {root}: {error.strerror or error}; nothing sealed was touched")
 
 
 def _parent(artifact: Artifact) -> Parent:

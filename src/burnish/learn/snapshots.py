@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 
 from burnish.artifacts.digest import file_digest
 from burnish.artifacts.store import storage_error
-from burnish.errors import BurnishError
+from burnish.errors import BurnishError, StorageError
 from burnish.runtime import need
 
 _SLOTS = ("a", "b")
@@ -181,7 +181,7 @@ def _write(folder: Path, state: dict[str, Any], copied: Any) -> None:
         save_snapshot(folder, state)
     except OSError as error:
         reason = storage_error(error, folder)
-        raise BurnishError(f"the snapshot of step {state['step']} was not written, those before it are kept: {reason}") from error  # fmt: skip
+        raise StorageError(f"the snapshot of step {state['step']} was not written, those before it are kept: {reason}") from error  # fmt: skip
 
 
 class _Writing:
