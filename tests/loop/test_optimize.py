@@ -1,10 +1,13 @@
 """The search over the whole chain on a small model: real stages, a server that is made up except where it is marked slow."""
 
 import json
+import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +16,19 @@ import yaml  # type: ignore[import-untyped]  # it brings no types
 
 from burnish.artifacts import DatasetArtifact, Draft, Measurement, ModelArtifact, ReportArtifact, counted
 from burnish.cli.recipes import compose_recipe
+from burnish.compress.gptq import Gptq
+from burnish.compress.prune import PruneConfig
+from burnish.compress.quantize import QuantizeConfig
+from burnish.compress.rounding import Nearest
 from burnish.errors import GateFailed, RecipeError
 from burnish.evaluate.latency import LoadConfig
 from burnish.evaluate.score import ScoreConfig
 from burnish.evaluate.served_text import ServedTextConfig
-from burnish.loop.optimize_chain import OptimizeRecipe, optimize_chain
+from burnish.loop.optimize_chain import OptimizeRecipe, optimize_chain, search_key
 from burnish.loop.optimizing import way
-from burnish.runtime import Run, Workdir
+from burnish.loop.optimizing.budget import Budget
+from burnish.loop.optimizing.quality import Judge
+from burnish.runtime import Run, Workdir, code
 from burnish.runtime.events import Event, Noted, Progress, StageCached, StageSealed, Warned
 from burnish.runtime.recipes import fill
 from conftest import HEADLINES, make_model
@@ -209,7 +218,7 @@ def test_a_proxy_saves_the_server(run: Run, values: dict[str, Any], events: list
 def test_the_budget_is_kept(run: Run, values: dict[str, Any], server: Server) -> None:
     report = optimized(run, values, max_seconds=350.0)  # a load takes 100 s, all else no time at all
     assert len(server.served) == 3  # base and two candidates; a fourth load would end at 400 s
-    assert "the next candidate would not end in time" in report.read_json("report.json")["ended"]
+    assert "the next 2 candidates would not end in time" in report.read_json("report.json")["ended"]
     assert server.now_s == 300
     report = optimized(run, values, max_seconds=350.0)
     assert len(server.served) == 4  # the base's is cached, 200 s of candidates are spent, one more fits
@@ -361,6 +370,91 @@ def test_a_server_that_leaves_requests_is_no_answer(run: Run, values: dict[str, 
         optimized(run, values, max_candidates=1)
 
 
+def test_what_failed_is_tried_again_once_what_the_warning_names_is_deleted(
+    run: Run, values: dict[str, Any], events: list[Event], server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def prune_without_memory(
+        out: Workdir, model: ModelArtifact, data: DatasetArtifact, *, config: PruneConfig
+    ) -> Draft[ModelArtifact]:
+        raise RuntimeError("CUDA out of memory")
+
+    def warnings() -> list[str]:
+        return [event.message for event in events if isinstance(event, Warned) and "failed" in event.message]
+
+    server.failed = 2
+    with monkeypatch.context() as patched:
+        patched.setattr(way, "prune", prune_without_memory)
+        with pytest.raises(GateFailed, match="none came as far as the server"):
+            optimized(run, values)
+    (warning,) = warnings()
+    assert warning.startswith("candidates that failed, of 4: 4; this search does not try them again")
+    folders = [Path(word.rstrip(",")) for word in warning.split() if word.startswith("/")]
+    assert len(folders) == 3  # the journal, and the loads of two candidates
+    events.clear()
+    server.failed = 0
+    with pytest.raises(GateFailed):
+        optimized(run, values)
+    assert warnings() == [warning]
+    for folder in folders:
+        shutil.rmtree(folder)
+    events.clear()
+    assert optimized(run, values).measurement("measured_candidates").value == 4
+    assert warnings() == []
+    assert not {"1 int8", "1 export"} & set(sealed(events))  # what is sealed is not made again
+
+
+def test_a_search_is_named_by_the_code_of_every_stage_that_a_candidate_may_go_through(
+    run: Run, values: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lora = {"method": {"kind": "lora", "rank": 2}, "loop": LOOP, "precision": "fp32"}
+    task = {"instruction": "Which?", "labels": ["serious", "sarcastic"]}
+    tunings = {
+        "labels": lora | {"kind": "finetune", "task": task},
+        "text": lora | {"kind": "pretrain"},
+        "chats": lora | {"kind": "converse"},
+        "pairs": lora | {"kind": "prefer"},
+    }
+    qat = {"kind": "qat", "bits": INT4["bits"], "loop": LOOP, "validation_records": 2} | FP32
+    space = values["space"] | {"tunings": tunings, "heal_steps": [0, 2], "bits": {"int4": INT4, "qat": qat}}
+    labelled = {"kind": "task_accuracy", "score": {"task": task}, "general": values["collect"]}
+    for quality in (values["quality"], labelled):
+        recipe = fill(OptimizeRecipe, values | {"space": space, "quality": quality, "limits": {"min_quality": 0.5}})
+        dry = replace(run, is_dry=True, steps=[])
+        data, base = DatasetArtifact("0" * 64, "a.stage", None), ModelArtifact("0" * 64, "a.stage", None)
+        judge = Judge.prepare(partial(dry, label="base reading"), recipe.quality, recipe.proxy, base, data)
+        dry.steps.clear()
+        tried = way.Way(dry, recipe.space, base, data, judge, recipe.limits, recipe.load, Budget())
+        for candidate in recipe.space.candidates():
+            tried.attempt(1, candidate, [])
+        stages = {step.stage for step in dry.steps}
+        assert len(stages) == 13  # four tunings, merge, prune, distill, quantize, qat, export, load, quality and proxy
+        before = search_key(recipe, judge)
+        assert before == search_key(recipe, judge)
+        for module in {stage.rpartition(".")[0] for stage in stages}:
+            with monkeypatch.context() as patched:
+                patched.setattr(code, "_read", changed(module))
+                assert search_key(recipe, judge) != before, f"a change of {module} is not seen"
+
+
+def changed(module: str) -> Callable[..., Any]:
+    """Read modules as they are, but for one that reads as if it were edited."""
+    read = code._read
+
+    def reading(path: Path, mtime_ns: int, name: str) -> Any:
+        digest, imports, texts = read(path, mtime_ns, name)
+        return ("another" if name == module else digest), imports, texts
+
+    return reading
+
+
+def test_what_quality_is_measured_against_names_the_search(run: Run, values: dict[str, Any]) -> None:
+    recipe = fill(OptimizeRecipe, values)
+    data, base = DatasetArtifact("0" * 64, "a.stage", None), ModelArtifact("0" * 64, "a.stage", None)
+    beside = [ReportArtifact(digit * 64, "a.stage", None) for digit in "12"]
+    keys = {search_key(recipe, Judge(recipe.quality, recipe.proxy, base, data, each)) for each in beside}
+    assert len(keys) == 2
+
+
 def test_time_that_is_up_ends_a_stage_from_within(
     run: Run, values: dict[str, Any], events: list[Event], server: Server
 ) -> None:
@@ -412,6 +506,11 @@ def test_the_recipe_fills_and_best_yaml_of_each_candidate_gives_it_back(profile:
     )
     assert recipe.seed == recipe.load.seed == 17
     assert (recipe.load.num_requests == 4) == (profile == "tiny")
+    for label, rounded in recipe.space.bits.items():  # a label that names a rounding names its own
+        assert isinstance(rounded, QuantizeConfig)
+        assert ("gptq" in label) <= isinstance(rounded.rounding, Gptq)
+        assert ("nearest" in label) <= isinstance(rounded.rounding, Nearest)
+    assert (len(recipe.space.candidates()), recipe.max_candidates) == ((3, 2) if profile == "tiny" else (54, None))
     for candidate in recipe.space.candidates():
         narrowed = fill(OptimizeRecipe, yaml.safe_load(best_recipe(recipe, candidate)))
         assert narrowed == replace(recipe, space=recipe.space.only(candidate))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from burnish.errors import ArtifactError, BurnishError, RecipeError
+from burnish.errors import ArtifactError, BurnishError, RecipeError, StorageError
 from burnish.loop.optimizing.board import Board
 from burnish.loop.optimizing.budget import Budget, Part
 from burnish.loop.optimizing.limits import Figures, Limits, is_within
@@ -105,7 +105,9 @@ def test_the_budget_is_kept_and_counted_over_stops(tmp_path: Path) -> None:
     ended = seek(board, fake, LIMITS, budget, silent)
     assert len(fake.seen) == 5
     assert clock.now_s == 50
-    assert ended == "the next candidate would not end in time (5 s of 55 s are left, about 10 s needed)"
+    assert ended == (
+        "the next 16 candidates would not end in time (5 s of 55 s are left, about 10 s needed for the cheapest)"
+    )
     assert board.spent_s == 50
     board.close()
 
@@ -120,17 +122,56 @@ def test_the_budget_is_kept_and_counted_over_stops(tmp_path: Path) -> None:
 
 def test_a_candidate_whose_rest_would_not_end_is_set_aside_and_comes_first(tmp_path: Path) -> None:
     def stop(_: Candidate) -> None:
-        clock.now_s += 7
+        clock.now_s += 99
         raise OutOfTime
 
     clock = Clock()
     board, cut_off = open_board(tmp_path), Fake(clock, stop=stop)
-    assert "would not end in time" in seek(board, cut_off, LIMITS, Budget(99.0, clock=clock), silent)
+    ended = seek(board, cut_off, LIMITS, Budget(99.0, clock=clock), silent)
+    assert ended == "the next candidate would not end in time (0 s of 99 s are left)"
     assert board.records == ()
-    assert board.spent_s == 7
+    assert board.spent_s == 99
     fake = Fake(clock)
     seek(board, fake, LIMITS, Budget(), silent, max_candidates=1)
     assert fake.seen == cut_off.seen
+
+
+def test_what_would_not_end_in_time_is_passed_over_for_what_does(tmp_path: Path) -> None:
+    @dataclass
+    class Dear(Fake):
+        """A way on which cut layers take long."""
+
+        def plan(self, candidate: Candidate) -> list[Part]:
+            return (
+                [Part("all"), Part("healed", candidate.layers_dropped)] if candidate.layers_dropped else [Part("all")]
+            )
+
+    clock = Clock()
+    board, budget = open_board(tmp_path), Budget(205.0, clock=clock)
+    budget.note(Part("healed", 1), 100.0)
+    budget.note(Part("all"), 10.0)
+    fake = Dear(clock)
+    ended = seek(board, fake, LIMITS, budget, silent)
+    late = fake.seen[11:]  # less than 100 s are left
+    assert len(late) >= 5
+    assert all(candidate.layers_dropped == 0 for candidate in late)
+    assert "would not end in time" in ended
+
+
+def test_a_candidate_that_runs_out_of_time_half_way_leaves_the_rest_to_others(tmp_path: Path) -> None:
+    def stop(_: Candidate) -> None:
+        if len(fake.seen) == 2:
+            clock.now_s += 5
+            raise OutOfTime
+
+    clock = Clock()
+    board = open_board(tmp_path)
+    fake = Fake(clock, stop=stop)
+    seek(board, fake, LIMITS, Budget(100.0, clock=clock), silent, max_candidates=4)
+    # passed over once, then taken up again: what was made in between may be part of it
+    assert fake.seen[3] == fake.seen[1]
+    assert len(board.records) == 4
+    assert board.spent_s == 45
 
 
 def test_ctrl_c_keeps_what_is_measured_and_goes_on_with_the_same(tmp_path: Path) -> None:
@@ -159,16 +200,96 @@ def test_a_candidate_that_fails_is_recorded_and_what_is_beyond_it_stops_the_sear
         if len(fake.seen) == 3:
             raise ArtifactError("altered")
         if len(fake.seen) == 4:
-            raise BurnishError("no space left") from OSError(28, "No space left on device")
+            raise StorageError("no space left")
 
     board, fake = open_board(tmp_path), Fake(Clock(), stop=stop)
     with pytest.raises(ArtifactError):
         seek(board, fake, LIMITS, Budget(), lambda _n, _c, outcome: told.append(outcome))
     assert [outcome.state for outcome in told] == ["failed", "complete"]
     assert board.records[0].outcome.reason == "nothing would be left"
-    with pytest.raises(BurnishError, match="no space left"):
+    with pytest.raises(StorageError, match="no space left"):
         seek(board, fake, LIMITS, Budget(), silent)
     assert len(board.records) == 2
+
+
+def test_a_server_that_is_slow_is_the_candidates_fault(tmp_path: Path) -> None:
+    def stop(_: Candidate) -> None:
+        if len(fake.seen) == 2:
+            raise BurnishError("the server was not ready within 120 s") from TimeoutError()
+
+    board, fake = open_board(tmp_path), Fake(Clock(), stop=stop)
+    seek(board, fake, LIMITS, Budget(), silent, max_candidates=3)
+    assert [record.outcome.state for record in board.records] == ["complete", "failed", "complete"]
+
+
+def test_an_error_that_nobody_expected_is_a_failed_candidate_with_its_traceback_in_a_file(tmp_path: Path) -> None:
+    def stop(_: Candidate) -> None:
+        if len(fake.seen) == 2:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 2 GiB\nand more lines")
+
+    told: list[Outcome] = []
+    board, fake = open_board(tmp_path), Fake(Clock(), stop=stop)
+    seek(board, fake, LIMITS, Budget(), lambda _n, _c, outcome: told.append(outcome), max_candidates=3)
+    assert [outcome.state for outcome in told] == ["complete", "failed", "complete"]
+    path = tmp_path / "candidate-2.txt"
+    assert told[1].reason == f"RuntimeError: CUDA out of memory. Tried to allocate 2 GiB; its traceback: {path}"
+    assert 'raise RuntimeError("CUDA out of memory' in path.read_text()
+    board.close()
+    again = open_board(tmp_path)
+    assert again.records[1].outcome == told[1]
+    more = Fake(Clock())
+    seek(again, more, LIMITS, Budget(), silent)
+    assert fake.seen[1] not in more.seen
+
+
+def test_a_machine_that_fails_every_candidate_ends_the_search_before_all_are_lost(tmp_path: Path) -> None:
+    def stop(_: Candidate) -> None:
+        if len(fake.seen) in (1, 2, 4, 5, 6):
+            raise IndexError
+
+    board, fake = open_board(tmp_path), Fake(Clock(), stop=stop)
+    ended = seek(board, fake, LIMITS, Budget(), silent)
+    assert ended == "3 candidates in a row broke off with an error nobody expected; is the machine sound?"
+    assert len(fake.seen) == 6
+    assert "IndexError: it said nothing" in board.records[0].outcome.reason
+
+
+def test_a_full_disk_is_what_the_user_hears_of_even_where_the_journal_refuses_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(_: Candidate) -> None:
+        raise StorageError("no space left")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    board = open_board(tmp_path)
+    monkeypatch.setattr(board, "set_aside", full)
+    with pytest.raises(StorageError, match="no space left"):
+        seek(board, Fake(Clock(), stop=stop), LIMITS, Budget(), silent)
+
+
+def test_a_traceback_that_the_disk_refuses_stops_the_search(tmp_path: Path) -> None:
+    def stop(_: Candidate) -> None:
+        (tmp_path / "candidate-1.txt").mkdir()  # a file there cannot be written
+        raise RuntimeError("out of memory")
+
+    board = open_board(tmp_path)
+    with pytest.raises(StorageError, match="cannot write in"):
+        seek(board, Fake(Clock(), stop=stop), LIMITS, Budget(), silent)
+    assert board.records == ()
+
+
+def test_what_other_limits_measured_is_used_and_does_not_count(tmp_path: Path) -> None:
+    board = open_board(tmp_path)
+    seek(board, Fake(Clock()), LIMITS, Budget(), silent, max_candidates=3)
+    board.close()
+    other = open_board(tmp_path, order="b")
+    fake = Fake(Clock())
+    for _ in range(2):  # the same command again tries no more
+        assert seek(other, fake, LIMITS, Budget(), silent, max_candidates=2) == "max_candidates, 2, were tried"
+        assert len(fake.seen) == 2
+    assert len(other.records) == 5
 
 
 def test_other_limits_use_what_is_measured_and_reopen_what_was_rejected(tmp_path: Path) -> None:

@@ -5,20 +5,15 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal
 
-from burnish.artifacts import Artifact, DatasetArtifact, ModelArtifact, ReportArtifact
+from burnish.artifacts import Artifact, ReportArtifact
 from burnish.artifacts.digest import json_digest, plain
-from burnish.compress.distill import distill
-from burnish.compress.export.write import export
-from burnish.compress.prune import prune
-from burnish.compress.quantize import quantize
 from burnish.data.clean import CleanConfig
 from burnish.data.collect import CollectConfig
 from burnish.data.find_copies import FindCopiesConfig
 from burnish.data.select import SelectConfig
 from burnish.data.split import SplitConfig
 from burnish.errors import ArtifactError, GateFailed, RecipeError
-from burnish.evaluate.latency import LoadConfig, load_served
-from burnish.evaluate.served_text import compare_served
+from burnish.evaluate.latency import LoadConfig
 from burnish.loop.curate import curate
 from burnish.loop.gated import Gated
 from burnish.loop.optimizing.answer import found_of
@@ -52,7 +47,7 @@ class OptimizeRecipe:
         proxy: when a candidate is given up before it is served.
         load: what each candidate serves; its threads are the candidate's.
         max_seconds: for the whole search, those of the same search before a stop counted; null sets no end.
-        max_candidates: at most so many; null sets no end.
+        max_candidates: at most so many tried for these limits and this preference; null sets no end.
         seed: a recipe's other seeds refer to this one (`${seed}`).
         track: trackers that follow the run beside events.jsonl.
     """
@@ -95,12 +90,13 @@ def optimize_chain(run: Run, recipe: OptimizeRecipe, *, clock: Clock = time.mono
     reference = way.reference()
     if run.is_dry:
         return _planned(run, recipe, way)
-    board = _open(run, recipe, base, data)
+    board = _open(run, recipe, search_key(recipe, judge))
     budget.spent_before_s = board.spent_s
     try:
         tell = partial(_tell, run, recipe, board)
         ended = seek(board, way, recipe.limits, budget, tell, max_candidates=recipe.max_candidates)
         found = found_of(recipe, reference, board.records, ended)
+        _warn_of_failed(run, board)
     finally:
         board.close()
     digests = {digest for row in found.rows for _, digest in row.digests}
@@ -127,14 +123,21 @@ def _planned(run: Run, recipe: OptimizeRecipe, way: Way) -> ReportArtifact:
     return ReportArtifact("", "", None)
 
 
-def _open(run: Run, recipe: OptimizeRecipe, base: ModelArtifact, data: DatasetArtifact) -> Board:
-    """Open the journal of this search: of this base, text, space and measurement, whatever the limits are."""
-    stages = (prune, distill, quantize, export, load_served, compare_served)
+def search_key(recipe: OptimizeRecipe, judge: Judge) -> str:
+    """Name a search: of this base, text, space and measurement, whatever the limits are.
+
+    The code is that of a candidate's whole way, which imports every stage that it may call.
+    """
     key = {
-        "parents": [base.digest, data.digest],
+        "parents": [judge.base.digest, judge.data.digest, judge.beside.digest],
         "values": [plain(part) for part in (recipe.space, recipe.quality, recipe.proxy, recipe.load, recipe.seed)],
-        "code": [code_digest(stage) for stage in stages],
+        "code": code_digest(Way),
     }
+    return json_digest(key)[:16]
+
+
+def _open(run: Run, recipe: OptimizeRecipe, key: str) -> Board:
+    """Open the journal of a search."""
     order = json_digest([plain(recipe.limits), recipe.prefer])
 
     def is_still(outcome: Outcome) -> bool:
@@ -144,9 +147,8 @@ def _open(run: Run, recipe: OptimizeRecipe, base: ModelArtifact, data: DatasetAr
             refusal(recipe.limits, recipe.proxy, outcome.figures, is_to_be_trained=outcome.is_early)
         )
 
-    folder = run.store.root / SEARCHES / json_digest(key)[:16]
     return Board(
-        folder,
+        run.store.root / SEARCHES / key,
         recipe.space,
         order=order,
         seed=recipe.seed,
@@ -172,8 +174,25 @@ def _tell(run: Run, recipe: OptimizeRecipe, board: Board, number: int, candidate
     short = outcome.reason or missed or "within the limits"
     how = "" if outcome.state == "complete" else f"{outcome.state}, "
     run.events.emit(Noted(f"candidate {number}, {candidate.words}: {how}{short}"))
-    total = min(len(recipe.space.candidates()), recipe.max_candidates or len(recipe.space.candidates()))
-    run.events.emit(Progress("optimize", "candidates", len(board.records), total, "candidates", candidate.words))
+    size, records = len(recipe.space.candidates()), board.records
+    total = min(size, sum(not each.is_own for each in records) + (recipe.max_candidates or size))
+    run.events.emit(Progress("optimize", "candidates", len(records), total, "candidates", candidate.words))
+
+
+def _warn_of_failed(run: Run, board: Board) -> None:
+    """Say how many candidates failed, and what to delete so that they are tried again."""
+    failed = [each for each in board.records if each.outcome.state == "failed"]
+    if not failed:
+        return
+    loads = (run.store.find(each.outcome.digests["load"]) for each in failed if "load" in each.outcome.digests)
+    paths = [board.folder, *(load.payload.parent for load in loads if load is not None)]
+    run.events.emit(
+        Warned(
+            f"candidates that failed, of {len(board.records)}: {len(failed)}; this search does not try them again. To try "
+            f"them all the same, delete {' and '.join(map(str, paths))}, and give the same command: what is sealed is not "
+            "made again, but the budget begins anew"
+        )
+    )
 
 
 def _without(first: list[Artifact], made: list[Artifact]) -> list[Artifact]:

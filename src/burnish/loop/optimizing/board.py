@@ -1,19 +1,17 @@
 """The board: every candidate that was tried, in Optuna's journal, and which is tried next."""
 
-import fcntl
 import os
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from burnish.errors import BurnishError
 from burnish.loop.optimizing.limits import Figures, Limits, shortfalls
 from burnish.loop.optimizing.space import NAMES, Candidate, Space
 from burnish.loop.optimizing.way import Outcome
 from burnish.runtime import need
-from burnish.train.searching.journal import open_journal
+from burnish.train.searching.journal import hold, open_journal
 
 _STALE, _DIED = "stale", "died"  # marks of what was cut off, and of what a kill cut off
 _MAX_DEATHS = 2  # a candidate whose process dies so often is at fault itself
@@ -31,12 +29,14 @@ class Record:
     Attributes:
         number: counted from 1 in the order of their beginning.
         seconds: that it took.
+        is_own: tried for this order, not for another that shares the journal.
     """
 
     number: int
     candidate: Candidate
     outcome: Outcome
     seconds: float
+    is_own: bool
 
 
 class Board:
@@ -61,7 +61,11 @@ class Board:
         optuna = need("optuna", extra="search")
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         folder.mkdir(parents=True, exist_ok=True)
-        self._lock = _own(folder / "search.lock")
+        self.folder = folder
+        self._lock = hold(
+            folder / "search.lock",
+            "another process runs this very search; wait for it, stop it, or give this one another space or --store",
+        )
         self._space, self._order, self._seed, self._is_still = space, order, seed, is_still
         self._study = optuna.create_study(
             storage=open_journal(folder / "candidates.journal", warn=warn),
@@ -87,7 +91,13 @@ class Board:
         """List the candidates whose outcome holds, numbered as they came."""
         ended = [trial for trial in self._trials() if trial.state.is_finished() and _STALE not in trial.user_attrs]
         found = [
-            Record(number, self._space.candidate(trial.params), _outcome(trial), trial.user_attrs.get("seconds", 0.0))
+            Record(
+                number=number,
+                candidate=self._space.candidate(trial.params),
+                outcome=_outcome(trial),
+                seconds=trial.user_attrs.get("seconds", 0.0),
+                is_own=trial.user_attrs["order"] == self._order,
+            )
             for number, trial in enumerate(ended, start=1)
         ]
         latest = {each.candidate: each for each in found}
@@ -99,17 +109,24 @@ class Board:
         """Give the number that the next candidate gets."""
         return 1 + sum(_STALE not in trial.user_attrs for trial in self._trials())
 
-    def take(self, limits: Limits) -> Candidate | None:
-        """Choose the next candidate; None where all were tried. What was cut off comes first."""
+    def take(self, limits: Limits, without: Collection[Candidate] = ()) -> Candidate | None:
+        """Choose the next candidate; None where all were tried. What was cut off comes first.
+
+        Args:
+            without: candidates that are passed over this time. What follows them is drawn: the sampler would propose
+                their like.
+        """
         known = {record.candidate for record in self.records}
+        gone = known.union(without)
         for trial in self._trials():
             candidate = self._space.candidate(trial.params)
-            if _STALE in trial.user_attrs and candidate not in known:
+            if _STALE in trial.user_attrs and candidate not in gone:
                 return candidate
-        fresh = [candidate for candidate in self._space.candidates() if candidate not in known]
+        fresh = [candidate for candidate in self._space.candidates() if candidate not in gone]
         if not fresh or not known:
             return fresh[0] if fresh else None
-        return self._propose(limits, set(fresh), random.Random(f"{self._seed} {len(known)}"))
+        rng = random.Random(f"{self._seed} {len(gone)}")
+        return rng.choice(fresh) if without else self._propose(limits, set(fresh), rng)
 
     def begin(self, candidate: Candidate) -> int:
         """Write down that a candidate has begun; give what it is told by."""
@@ -226,20 +243,3 @@ def _frozen(record: Record, limits: Limits, axes: dict[str, Any], space: Space) 
 def _outcome(trial: Any) -> Outcome:
     body = trial.user_attrs["outcome"]
     return Outcome(**{**body, "figures": Figures.read(body["figures"])})
-
-
-def _own(path: Path) -> int:
-    """Hold a search for this process alone; the kernel lets go of it when the process ends.
-
-    Raises:
-        BurnishError: another process has it.
-    """
-    descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o644)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(descriptor)
-        raise BurnishError(
-            "another process runs this very search; wait for it, stop it, or give this one another space or --store"
-        ) from error
-    return descriptor

@@ -41,6 +41,7 @@ class Outcome:
         reason: why it was rejected or failed.
         digests: of what was made of it: model, served, load, quality, proxy.
         is_early: rejected before it was healed or trained on its grid.
+        is_crash: failed with an error that nobody expected.
     """
 
     state: State
@@ -48,6 +49,7 @@ class Outcome:
     reason: str = ""
     digests: dict[str, str] = field(default_factory=dict)
     is_early: bool = False
+    is_crash: bool = False
 
 
 @dataclass

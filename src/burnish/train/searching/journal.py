@@ -41,6 +41,24 @@ def turn(path: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
+def hold(path: Path, taken: str) -> int:
+    """Hold a search for this process alone; the kernel lets go of it when the process ends.
+
+    Returns:
+        A descriptor; closing it lets go.
+
+    Raises:
+        BurnishError: another process has it; `taken` says so.
+    """
+    descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(descriptor)
+        raise BurnishError(taken) from error
+    return descriptor
+
+
 def cut_torn_end(path: Path) -> int:
     """Cut what follows the last whole line, as a kill in the middle of a write leaves; give the bytes cut."""
     with path.open("r+b") as file:
