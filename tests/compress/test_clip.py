@@ -70,6 +70,37 @@ def test_a_percentile_keeps_its_share_to_a_bin(kept_frac: float, grid: IntGrid) 
     assert ((groups < a_bin_less[..., None]).sum(2) < kept_frac * groups.shape[2]).all()
 
 
+@pytest.mark.parametrize("kept_frac", [0.5, 0.9, 1.0])
+@pytest.mark.parametrize("group_size", [32, None])
+def test_a_percentile_gives_up_half_at_each_end_of_a_grid_with_zero_points(
+    kept_frac: float, group_size: int | None
+) -> None:
+    weight, grid = heavy_tailed() + 0.7, IntGrid(4, group_size, is_symmetric=False)
+    groups = weight.unflatten(1, (-1, group_size or 128))
+    low, high = groups.amin(2).clamp_max(0), groups.amax(2).clamp_min(0)
+    low_share, high_share = clip_of(weight, grid, PercentileClip(kept_frac))
+    a_bin, given_up = (high - low) / 256, (1 - kept_frac) / 2 * groups.shape[2] + 1e-3
+    for end, inwards in ((low * low_share, a_bin), (high * high_share, -a_bin)):
+        sign = inwards.sign()[..., None]
+        beyond = (sign * groups < sign * end[..., None] - 1e-5).sum(2)
+        assert (beyond <= given_up).all()
+        further = (sign * groups < sign * (end + 1.01 * inwards)[..., None]).sum(2)
+        assert ((further > given_up) | (end == 0)).all()
+
+
+def test_an_outlier_at_one_end_leaves_the_other_end_as_it_is() -> None:
+    weight = torch.linspace(-1, 1, 128).repeat(2, 1)
+    weight[:, 0] = -50.0
+    grid, clip = IntGrid(4, is_symmetric=False), PercentileClip(0.98)
+    low_share, high_share = clip_of(weight, grid, clip)
+    assert bool((low_share * 50 < 1.3).all())
+    assert bool((high_share > 0.75).all())
+    seen = slice(1, None)
+    clipped = place(weight, grid, clip=(low_share, high_share)).dequantize()
+    assert float((clipped - weight)[:, seen].abs().max()) < 0.3
+    assert float((place(weight, grid).dequantize() - weight)[:, seen].abs().max()) > 0.9
+
+
 def test_no_clip_keeps_all_and_zeros_are_no_trouble() -> None:
     assert clip_of(heavy_tailed(), IntGrid(4), NoClip()) == 1.0
     zeros = torch.zeros(4, 64)

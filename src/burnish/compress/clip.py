@@ -6,7 +6,7 @@ Legend: O output rows, I input columns, G groups of a row, S inputs of a group, 
 from dataclasses import dataclass
 from typing import Any, assert_never
 
-from burnish.compress.grids import Grid, num_groups, place
+from burnish.compress.grids import Grid, IntGrid, num_groups, place
 from burnish.errors import RecipeError
 from burnish.runtime import need
 
@@ -43,10 +43,14 @@ class MseClip:
 
 @dataclass(frozen=True)
 class PercentileClip:
-    """Span what holds this share of a group's values, by a histogram of their magnitudes.
+    """Span what holds this share of a group's values, by a histogram.
+
+    Where zero is the middle of the grid, the values of greatest magnitude are given up; on a grid with zero points each
+    end gives up half of what is not kept.
 
     Attributes:
-        kept_frac: in (0, 1]; in a group of 32 values 0.97 gives up the one of greatest magnitude.
+        kept_frac: in (0, 1]; in a group of 32 values 0.97 gives up the one of greatest magnitude, and on a grid with
+            zero points none, since half a value at each end is less than one.
         num_bins: of the histogram.
     """
 
@@ -71,8 +75,8 @@ def is_weighted(clip: Clip) -> bool:
 def unweighted(clip: Clip) -> Clip:
     """Give the clip of a weight whose inputs are not measured: none, where the clip would weigh them.
 
-    Plain least squares gives up just the outliers that the inputs' energy would have kept: on SmolLM2-135M at int4 in
-    groups of 32 perplexity rises 1.286 times, against 1.234 without a clip and 1.157 with a weighted one (2026-11).
+    Plain least squares gives up just the outliers that the inputs' energy would have kept, and then loses more than no
+    clip: rows "rtn w4 g32" and "rtn w4 g32, mse" of benchmarks/results/compress_quality_rounding_h100_202611.json.
     """
     return NoClip() if is_weighted(clip) else clip
 
@@ -84,7 +88,7 @@ def clip_of(weight_OI: Any, grid: Grid, clip: Clip, *, energy_I: Any = None) -> 
         energy_I: mean square of each input, where the clip is weighted.
 
     Returns:
-        1.0 or a tensor (O, G) in (0, 1].
+        1.0, a tensor (O, G) in (0, 1], or, of percentiles on a grid with zero points, a pair of them in [0, 1].
 
     Raises:
         RecipeError: the clip is weighted and there is no energy.
@@ -121,14 +125,39 @@ def _percentile(weight_OI: Any, grid: Grid, clip: PercentileClip) -> Any:
     torch = need("torch", extra="compress")
     groups = num_groups(weight_OI.shape[1], grid)
     rows_at_once = max(1, _HISTOGRAM_BYTES // (4 * max(groups * clip.num_bins, weight_OI.shape[1])))
+    some = [each_RI.unflatten(1, (groups, -1)) for each_RI in weight_OI.float().split(rows_at_once)]
+    if isinstance(grid, IntGrid) and not grid.is_symmetric:
+        both = [_end_shares(each_RGS, clip) for each_RGS in some]
+        return torch.cat([low_RG for low_RG, _ in both]), torch.cat([high_RG for _, high_RG in both])
     found = []
-    for some_RI in weight_OI.float().abs().split(rows_at_once):
-        share_RGS = some_RI.unflatten(1, (groups, -1))
-        share_RGS = share_RGS / share_RGS.amax(2, keepdim=True).clamp_min(1e-30)
-        bin_RGS = (share_RGS * clip.num_bins).long().clamp_max(clip.num_bins - 1)
-        count_RGB = torch.zeros(*share_RGS.shape[:2], clip.num_bins, device=weight_OI.device)
-        count_RGB.scatter_add_(2, bin_RGS, torch.ones_like(share_RGS))
-        wanted = clip.kept_frac * share_RGS.shape[2] - 1e-3  # a thousandth of a value for rounding
-        below_RG = (count_RGB.cumsum(2) < wanted).sum(2)
-        found.append((below_RG + 1).float() / clip.num_bins)
+    for each_RGS in some:
+        size_RGS = each_RGS.abs()
+        size_RGS = size_RGS / size_RGS.amax(2, keepdim=True).clamp_min(1e-30)
+        found.append(_quantile(size_RGS, clip.kept_frac, clip.num_bins))
     return torch.cat(found)
+
+
+def _end_shares(group_RGS: Any, clip: PercentileClip) -> tuple[Any, Any]:
+    """Give the shares of a group's least and greatest value that are spanned; zero is spanned always."""
+    low_RG1 = group_RGS.amin(2, keepdim=True).clamp_max(0)
+    high_RG1 = group_RGS.amax(2, keepdim=True).clamp_min(0)
+    range_RG1 = (high_RG1 - low_RG1).clamp_min(1e-30)
+    place_RGS = (group_RGS - low_RG1) / range_RG1
+    kept_frac = (1 + clip.kept_frac) / 2  # the other half is given up at the other end
+    least_RG1 = high_RG1 - range_RG1 * _quantile(1 - place_RGS, kept_frac, clip.num_bins)[..., None]
+    most_RG1 = low_RG1 + range_RG1 * _quantile(place_RGS, kept_frac, clip.num_bins)[..., None]
+    low_share, high_share = (
+        (end / whole.where(whole != 0, 1.0)).clamp(0, 1)[..., 0]
+        for end, whole in ((least_RG1, low_RG1), (most_RG1, high_RG1))
+    )
+    return low_share, high_share
+
+
+def _quantile(place_RGS: Any, kept_frac: float, num_bins: int) -> Any:
+    """Give the upper edge of the first bin up to which a share of each group's values lies; places are in [0, 1]."""
+    torch = need("torch", extra="compress")
+    bin_RGS = (place_RGS * num_bins).long().clamp_max(num_bins - 1)
+    count_RGB = torch.zeros(*place_RGS.shape[:2], num_bins, device=place_RGS.device)
+    count_RGB.scatter_add_(2, bin_RGS, torch.ones_like(place_RGS))
+    wanted = kept_frac * place_RGS.shape[2] - 1e-3  # a thousandth of a value for rounding
+    return ((count_RGB.cumsum(2) < wanted).sum(2) + 1).float() / num_bins

@@ -105,7 +105,8 @@ def place(weight_OI: Any, grid: Grid, *, clip: Any = 1.0) -> Placed:
 
     Args:
         weight_OI: float tensor on any device.
-        clip: share of a group's range that is kept, in (0, 1]; a number, or a tensor (O, G).
+        clip: share of a group's range that is kept, in (0, 1]; a number, or a tensor (O, G), or on a grid with zero
+            points a pair of them, in [0, 1], for the least value and the greatest.
 
     Raises:
         BurnishError: the weight is not a finite matrix, or the group does not divide its inputs.
@@ -152,7 +153,8 @@ def scales_of(weight_OI: Any, grid: Grid, *, clip: Any = 1.0) -> tuple[Any, Any]
             furthest = groups_OGS.gather(2, groups_OGS.abs().argmax(2, keepdim=True))[..., 0]
             return _stored(furthest * clip / grid.least), None
         case IntGrid():
-            low, high = groups_OGS.amin(2).clamp_max(0) * clip, groups_OGS.amax(2).clamp_min(0) * clip
+            low_clip, high_clip = clip if isinstance(clip, tuple) else (clip, clip)
+            low, high = groups_OGS.amin(2).clamp_max(0) * low_clip, groups_OGS.amax(2).clamp_min(0) * high_clip
             scale_OG = _stored((high - low) / grid.most)
             zero_OG = (-low / scale_OG.float()).round().clamp(0, grid.most)
             return scale_OG, zero_OG.to(torch.uint8)
