@@ -165,6 +165,14 @@ def test_bits_are_allotted_by_measured_divergence(run: Run, base: ModelArtifact,
     assert set(counts) <= {3.5, 4.5, 8.5, 8.25, 32.0}
 
 
+def test_allocated_bits_with_no_layer_to_choose_for_are_refused(
+    run: Run, base: ModelArtifact, texts: DatasetArtifact
+) -> None:
+    config = QuantizeConfig(Allocated(num_tokens=96), keep_float=("model.layers.*",), calibration=LITTLE)
+    with pytest.raises(RecipeError, match=r"keep_float is model\.layers\.\*, .* no layer .* give fewer patterns"):
+        run(quantize, base, texts, config=config)
+
+
 def test_the_same_call_gives_the_same_bytes(run: Run, base: ModelArtifact, texts: DatasetArtifact) -> None:
     """The contract suite makes the default call twice; this is the call that measures."""
     config = QuantizeConfig(Allocated(num_tokens=96), Gptq(), calibration=LITTLE)

@@ -69,7 +69,7 @@ def quantize(
 
     Raises:
         RecipeError: calibration text is needed and not given or too short, a pattern of `keep_float` matches nothing,
-            or no matrix would be on a grid.
+            or no matrix would be on a grid, or allocated bits have no layer to choose for.
         BurnishError: the model is quantised already or of an unknown architecture, or a weight does not fit its grid.
     """
     source = model.payload
@@ -133,6 +133,11 @@ def _quantized_names(source: Path, config: QuantizeConfig) -> list[str]:
     ]
     if not names:
         raise RecipeError("keep_float leaves no matrix to quantise; give fewer patterns")
+    if isinstance(config.bits, Allocated) and all(kind_of(name) == "head" for name in names):
+        raise RecipeError(
+            f"keep_float is {', '.join(config.keep_float)}, which leaves allocated bits no layer to choose for; give fewer "
+            "patterns, or take uniform bits for the head alone"
+        )
     for name in names:
         for grid in _possible(name, config.bits):
             try:
