@@ -19,9 +19,9 @@ from burnish.runtime import need
 class Gptq:
     """Round by GPTQ.
 
-    The defaults are what lost least of what was measured: SmolLM2-135M on int4 in groups of 32 and 8,192 tokens of
-    calibration text has 1.234 times the float model's perplexity rounded to the nearest, 1.164 by the paper's GPTQ,
-    and 1.074 with columns ordered and scales clipped by what the inputs use (2026-11).
+    By default columns are ordered and scales clipped by what the inputs use, so that the columns that count most meet
+    the fewest errors of others. It fits the calibration text: on text of another kind it may lose more than nearest
+    rounding (rows "gptq w4 g32" and "rtn w4 g32" of benchmarks/results/compress_quality_rounding_h100_202611.json).
 
     Attributes:
         damping_frac: of the mean energy of the inputs, added to each input's; 0.01 is the paper's.

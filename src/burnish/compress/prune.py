@@ -29,9 +29,8 @@ class PruneConfig:
     """Say how much goes, and how it is chosen.
 
     Two recipes of note. The published one: `criterion: gradient_norm`, `step_frac: 0.05`, `reconstruction: null`, and
-    `tuning` after each step. The better one here: Fisher with least squares, in one step or in many; on SmolLM2-135M,
-    40 % of the channels gone in one step and nothing tuned, its perplexity was half of the other's. Most of that is the
-    refit's: at 20 % on a second text the two criteria cost the same.
+    `tuning` after each step. The default: Fisher with least squares, in one step or in many; the refit makes good what
+    a cut alone loses, whatever the criterion.
 
     Attributes:
         ffn_frac: share of each layer's FFN channels that goes, in [0, 1).

@@ -31,7 +31,7 @@ class Gguf:
 
     Attributes:
         float_type: of matrices on no grid; norms and biases are float32 always. float16 halves them, and llama.cpp
-            then rounds activations to float16 as well (logits of SmolLM2-135M moved by 1.3e-3 of the largest).
+            then rounds activations to float16 as well.
         pre_tokenizer: llama.cpp's name of the tokenizer's cut, such as "qwen2"; null finds it.
     """
 
@@ -57,7 +57,7 @@ class CompressedTensors:
 
     Attributes:
         float_type: of scales and of what lies on no grid. vLLM opens a float32 model in bfloat16, which would round
-            the scales; float16 holds them exactly and rounds the embedding (logits moved by 1.2e-3 of the largest).
+            the scales; float16 holds them exactly and rounds the embedding.
         has_int8_activations: let engines round activations to 8 bits where weights have 8 (W8A8, for large batches).
     """
 

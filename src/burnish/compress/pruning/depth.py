@@ -26,8 +26,7 @@ class BlockInfluence:
 class GreedyLoss:
     """Drop one layer after another, each the one without which the loss is least: a forward pass a layer left.
 
-    Measured on SmolLM2-135M it matches block influence at 3 layers of 30 and is clearly better at 6 (perplexity 2.17
-    times the whole model's against 2.67).
+    It sees what layers do for each other once some are gone, which block influence, measured once, cannot.
     """
 
 

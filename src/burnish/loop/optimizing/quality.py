@@ -49,8 +49,9 @@ class Proxy:
         num_documents: documents, or records of a labelled task.
         max_tokens: of each document.
         margin_frac: of the floor, for what few documents may err.
-        healing_margin_frac: of the floor, before healing or training on the grid. KL to the whole model on 3.7 million
-            tokens brought a 135M model cut by 40 % of its FFN from 0.44 to 0.65 of its quality (our own measurement).
+        healing_margin_frac: of the floor, before healing or training on the grid. A 135M model cut by 40 % of its FFN
+            had, on text unlike what it then learnt from, three fifths of the quality that distillation brought it to:
+            benchmarks/results/compress_quality_training_h100_202611.json, whose perplexity ratios these are.
         size_margin_frac: of the size limit; an export repeats scales and has a tokenizer beside it, or packs tighter.
     """
 
