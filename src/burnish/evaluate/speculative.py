@@ -8,8 +8,9 @@ Legend: T tokens read at once, V vocabulary.
 """
 
 import json
+import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -31,9 +32,10 @@ class DraftConfig:
 
     Attributes:
         split: of the dataset; the beginnings of its first `num_documents` with a text are continued.
-        prompt_tokens: of each document.
+        prompt_tokens: of each document, the token that all begin with counted.
         max_tokens: that are made of each, at most; the end of text ends it sooner.
         num_draft_tokens: guessed before the large model looks; 3 to 7 are common.
+        num_repeats: each document is continued so often in both ways, in turns; its median times count.
     """
 
     split: str = "test"
@@ -41,15 +43,20 @@ class DraftConfig:
     prompt_tokens: int = 64
     max_tokens: int = 64
     num_draft_tokens: int = 4
+    num_repeats: int = 3
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("prompt_tokens", "num_draft_tokens"):
+        for name in ("num_draft_tokens", "num_repeats"):
             if getattr(self, name) < 1:
                 raise RecipeError(f"{name} is {getattr(self, name)}; it must be at least 1")
         for name in ("num_documents", "max_tokens"):
             if getattr(self, name) < 2:
                 raise RecipeError(f"{name} is {getattr(self, name)}; it must be at least 2")
+        if self.prompt_tokens < 2:
+            raise RecipeError(
+                f"prompt_tokens is {self.prompt_tokens}; it must be at least 2, since the first begins every document"
+            )
 
 
 @dataclass(frozen=True)
@@ -85,15 +92,16 @@ def measure_draft(
     records = records_with_text(data, config.split)[: config.num_documents]
     documents = list(ends.documents(out, config.split, records))
     rows: list[Speculated] = []
-    num_equal, seconds = 0, [0.0, 0.0]
+    num_equal, seconds = 0, []
     with out.progress("drafting", total=len(documents), unit="documents") as bar:
         for document in documents:
             prompt = list(document[: min(config.prompt_tokens, len(document) - 1)])
-            row, spent_s = _timed(large, small, prompt, config.num_draft_tokens, config, ends.end)
-            alone, alone_s = _timed(large, None, prompt, 0, config, ends.end)
+            if not rows:  # what the first calls set up is no part of a later one
+                _continued(large, small, prompt, config, ends.end)
+            row, alone, times = _continued(large, small, prompt, config, ends.end)
             rows.append(row)
             num_equal += row.tokens == alone.tokens
-            seconds = [seconds[0] + spent_s, seconds[1] + alone_s]
+            seconds.append(times)
             bar.advance()
     lines = "".join(json.dumps(asdict(row)) + "\n" for row in rows)
     (out / READINGS).write_text(lines, encoding="utf-8")
@@ -119,7 +127,7 @@ def speculate(
     large, small = _Reader(teacher), _Reader(student)
     num_drafted, num_accepted, num_steps = 0, 0, 0
     with torch.inference_mode():
-        while (left := max_tokens - (len(tokens) - len(prompt))) > 0 and tokens[-1:] != [stop]:
+        while (left := max_tokens - (len(tokens) - len(prompt))) > 0 and tokens[len(prompt) :][-1:] != [stop]:
             drafts = small.draft(tokens, min(num_draft, left - 1), len(teacher.get_output_embeddings().weight))
             said = large.read([*tokens[large.num_read :], *drafts], len(drafts) + 1)
             num_right = next((at for at, token in enumerate(drafts) if token != said[at]), len(drafts))
@@ -168,40 +176,57 @@ class _Reader:
             self.num_read = num_tokens
 
 
-def _timed(
-    teacher: Any, student: Any, prompt: Sequence[int], num_draft: int, config: DraftConfig, stop: int
-) -> tuple[Speculated, float]:
-    start_s = time.perf_counter()
-    made = speculate(teacher, student, prompt, num_draft=num_draft, max_tokens=config.max_tokens, stop=stop)
-    # the tokens are on the CPU when it returns, so nothing is under way
-    return made, time.perf_counter() - start_s
+def _continued(
+    teacher: Any, student: Any, prompt: Sequence[int], config: DraftConfig, stop: int
+) -> tuple[Speculated, Speculated, tuple[float, float]]:
+    """Continue with the student and without, in turns; give what was made and both median times in seconds."""
+    made: dict[bool, Speculated] = {}
+    times: dict[bool, list[float]] = {True: [], False: []}
+    for repeat in range(config.num_repeats):
+        for drafts in (True, False) if repeat % 2 == 0 else (False, True):
+            num_draft = config.num_draft_tokens if drafts else 0
+            start_s = time.perf_counter()
+            made[drafts] = speculate(
+                teacher,
+                student if drafts else None,
+                prompt,
+                num_draft=num_draft,
+                max_tokens=config.max_tokens,
+                stop=stop,
+            )
+            # the tokens are on the CPU when it returns, so nothing is under way
+            times[drafts].append(time.perf_counter() - start_s)
+    return made[True], made[False], (statistics.median(times[True]), statistics.median(times[False]))
 
 
 def _evidence(
-    rows: Sequence[Speculated], num_equal: int, seconds: Sequence[float], config: DraftConfig
+    rows: Sequence[Speculated], num_equal: int, seconds: Sequence[tuple[float, float]], config: DraftConfig
 ) -> tuple[Measurement, ...]:
+    many = len(rows) > 1
+    drawn = f"bootstrap over documents, {DRAWS} draws, 95 %" if many else "one document gives no interval"
     setting = (
-        f"greedy, float32, {config.num_draft_tokens} drafted tokens, {len(rows)} beginnings of split {config.split}; "
-        f"bootstrap over documents, {DRAWS} draws, 95 %"
+        f"greedy, float32, {config.num_draft_tokens} drafted tokens, {len(rows)} beginnings of split {config.split}"
     )
 
     def share(
-        name: str, unit: str, above: Callable[[Speculated], int], below: Callable[[Speculated], int]
+        name: str, unit: str, above: Sequence[float], below: Sequence[float], n: int, how: str = setting
     ) -> Measurement:
-        def statistic(at: Sequence[int]) -> float:
-            return sum(above(rows[i]) for i in at) / max(1, sum(below(rows[i]) for i in at))
+        def ratio(at: Sequence[int]) -> float:
+            return sum(above[i] for i in at) / max(sum(below[i] for i in at), 1e-9)
 
-        low, high = bootstrap(statistic, len(rows), seed=config.seed)
-        total = max(1, sum(map(below, rows)))
-        return Measurement(name, statistic(range(len(rows))), unit, total, low, high, setting)
+        low, high = bootstrap(ratio, len(rows), seed=config.seed) if many else (None, None)
+        return Measurement(name, ratio(range(len(rows))), unit, n, low, high, f"{how}; {drawn}")
 
+    drafted, accepted = [row.num_drafted for row in rows], [row.num_accepted for row in rows]
+    steps = [row.num_steps for row in rows]
     return (
-        share("acceptance_frac", "1", lambda row: row.num_accepted, lambda row: row.num_drafted),
-        share("accepted_tokens_per_step", "tokens/step", lambda row: row.num_accepted, lambda row: row.num_steps),
-        share("tokens_per_step", "tokens/step", lambda row: len(row.tokens), lambda row: row.num_steps),
+        share("acceptance_frac", "1", accepted, drafted, sum(drafted)),
+        share("accepted_tokens_per_step", "tokens/step", accepted, steps, sum(steps)),
+        share("tokens_per_step", "tokens/step", [len(row.tokens) for row in rows], steps, sum(steps)),
         counted("identical_frac", num_equal, of=len(rows), how="continuations that are the teacher's own, token for token"),
-        Measurement(
-            "speedup", seconds[1] / max(seconds[0], 1e-9), "1", len(rows),
-            how="time of the teacher alone over that of both, one text at a time, float32, this machine",
+        share(
+            "speedup", "1", [alone_s for _, alone_s in seconds], [both_s for both_s, _ in seconds], len(rows),
+            "time of the teacher alone over that of both, one text at a time, float32, this machine; medians of "
+            f"{config.num_repeats} in turns, after a warm-up",
         ),
     )  # fmt: skip
