@@ -13,7 +13,7 @@ from burnish.errors import RecipeError
 from burnish.learn.distillation import DistillTask, measure_rows
 from burnish.learn.feature_matching import PROJECTIONS, Features, matching_features
 from burnish.learn.loop import LoopConfig, fit
-from burnish.learn.on_policy import OnPolicy
+from burnish.learn.on_policy import OnPolicy, own_words
 from burnish.learn.packing import IGNORED, Row, pack, pack_once
 from burnish.learn.task import Measures, TokenTask
 from burnish.nn.divergence_loss import Cosine, Matching, MeanSquare
@@ -23,6 +23,7 @@ from burnish.runtime import Workdir
 from burnish.runtime.events import EventLog
 from conftest import make_model
 
+END = 2
 LOOP = LoopConfig(
     num_steps=6, row_tokens=64, rows_per_step=2, learning_rate=0.01, snapshot_every_steps=2, validate_every_steps=3
 )
@@ -121,7 +122,7 @@ def distilled(
     items, held_out = pack(samples(), row_tokens=64, seed=0), pack_once(samples()[:3], row_tokens=64)
     with matching_features(model, above, features) if features else nullcontext() as matcher:
         early = (matcher, features.num_steps) if matcher is not None and features is not None else None
-        task = DiesAt(above, Matching(), early, own)
+        task = DiesAt(above, Matching(), early, None if own is None else (own, END))
         task.left = dies_at
         fitted = fit(model, items, held_out, task, LOOP, out)
     assert not hasattr(model, PROJECTIONS)
@@ -181,12 +182,10 @@ def test_the_matched_outputs_are_the_layers_own(tiny_model: Path, teacher: Path)
 
 
 def test_own_words_keep_the_beginning_and_teach_the_rest(tiny_model: Path) -> None:
-    from burnish.learn.on_policy import own_words
-
     model = open_model(tiny_model, precision="fp32").train()
     rows = pack_once(samples(), row_tokens=100, is_filled=True)
     torch.manual_seed(0)
-    new = own_words(OnPolicy(1.0, prompt_tokens=5), model, None, rows)
+    new = own_words(OnPolicy(1.0, prompt_tokens=5), END, model, None, rows)
     assert model.training
     for row, old in zip(new, rows, strict=True):
         assert len(row.ids) == len(old.ids) == 100
@@ -196,13 +195,10 @@ def test_own_words_keep_the_beginning_and_teach_the_rest(tiny_model: Path) -> No
             assert row.ids[at : at + 5] == old.ids[before : before + 5]
             assert row.labels[at : at + 4] == [IGNORED] * 4
             assert row.labels[at + 4] == row.ids[at + 5]
-    assert own_words(None, model, None, rows) is rows
 
 
 def test_own_words_end_with_the_text_and_are_one_text_at_a_times(tiny_model: Path) -> None:
     """Several at once, padded on the left, are what each would be alone; the likeliest word at a temperature near 0."""
-    from burnish.learn.on_policy import own_words
-
     register_varlen()
     model = open_model(tiny_model, precision="fp32")
     model.set_attn_implementation("burnish_varlen")  # what a model has while it trains on a GPU
@@ -210,10 +206,44 @@ def test_own_words_end_with_the_text_and_are_one_text_at_a_times(tiny_model: Pat
     together = pack_once(samples()[:4], row_tokens=200)
     alone = pack_once(samples()[:4], row_tokens=1)
     assert (len(together), len(alone)) == (1, 4)
-    expected = [token for row in own_words(config, model, None, alone) for token in row.ids]
-    assert own_words(config, model, None, together)[0].ids == expected
+    never = -1
+    expected = [token for row in own_words(config, never, model, None, alone) for token in row.ids]
+    assert own_words(config, never, model, None, together)[0].ids == expected
     assert model.config._attn_implementation == "burnish_varlen"
     first = expected[4]
-    model.generation_config.eos_token_id = [first]
-    (ended,) = own_words(config, model, None, alone[:1])
-    assert ended.ids == [*alone[0].ids[:4], first]
+    (ended,) = own_words(config, first, model, None, alone[:1])
+    assert ended.ids[: ended.num_tokens] == [*alone[0].ids[:4], first]
+    assert len(ended.ids) == len(alone[0].ids)  # no filler before; the shape stays all the same
+    assert ended.num_filler == len(alone[0].ids) - 5
+
+
+def test_own_words_are_the_models_own_whatever_its_generation_config_says(tiny_model: Path) -> None:
+    model = open_model(tiny_model, precision="fp32")
+    config, rows = OnPolicy(1.0, prompt_tokens=4), pack_once(samples(), row_tokens=64)
+
+    def written() -> list[list[int]]:
+        torch.manual_seed(0)
+        return [row.ids for row in own_words(config, END, model, None, rows)]
+
+    expected = written()
+    model.generation_config.update(
+        repetition_penalty=5.0, min_new_tokens=30, suppress_tokens=list(range(300)), eos_token_id=list(range(320))
+    )
+    before = model.generation_config
+    assert written() == expected
+    assert model.generation_config is before
+
+
+def test_the_tokens_that_are_counted_are_those_of_the_rows_that_were_written(tiny_model: Path) -> None:
+    model, above = (open_model(tiny_model, precision="fp32") for _ in range(2))
+    rows = pack_once(samples(), row_tokens=64, is_filled=True)
+    own = OnPolicy(1.0, prompt_tokens=5, temperature=1e-4)
+    end = own_words(own, -1, model, None, rows)[0].ids[5]
+    written = [row.num_tokens for row in own_words(own, end, model, None, rows)]
+    assert written != [row.num_tokens for row in rows]
+    task = DistillTask(above, Matching(), None, (own, end))
+    task.backward(model, rows, 1.0)
+    assert [task.num_tokens(row) for row in rows] == written
+    plain = DistillTask(above)
+    plain.backward(model, rows, 1.0)
+    assert [plain.num_tokens(row) for row in rows] == [row.num_tokens for row in rows]

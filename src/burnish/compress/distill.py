@@ -149,7 +149,8 @@ def _fit(out: Workdir, model: Any, above: Any, rows: TextRows, config: DistillCo
     features = config.features
     with nullcontext() if features is None else matching_features(model, above, features) as matcher:
         early = None if features is None or matcher is None else (matcher, features.num_steps)
-        task = DistillTask(above, config.logits, early, config.on_policy)
+        own = None if config.on_policy is None else (config.on_policy, rows.end)
+        task = DistillTask(above, config.logits, early, own)
         return fit(model, rows.items, rows.held_out, task, config.loop, out)
 
 

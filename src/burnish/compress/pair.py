@@ -29,10 +29,12 @@ class TextRows:
 
     Attributes:
         items: endless.
+        end: the token that ends a text.
         held_out: of the validation split.
     """
 
     items: Any
+    end: int
     held_out: list[Row]
     num_records: int
     num_held_out: int
@@ -57,6 +59,7 @@ def text_rows(
     held_out = Pieces(ends.documents(out, "validation", watched), row_tokens=size)
     return TextRows(
         made_ahead(pack(pieces, row_tokens=size, seed=seed, is_filled=loop.should_compile), 2 * loop.rows_per_step),
+        ends.end,
         pack_once(held_out, row_tokens=size, is_filled=loop.should_compile),
         len(records),
         len(watched),

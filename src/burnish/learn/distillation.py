@@ -31,30 +31,33 @@ class DistillTask:
         teacher: in evaluation mode, in its own precision; None where cross-entropy is all (`ce_frac` 1).
         matching: of predictions.
         features: what matches hidden states, and in how many steps at the start.
-        on_policy: share of the rows that a model writes itself, and which; None: none.
+        on_policy: share of the rows that a model writes itself, and which; with the token that ends a text. None: none.
         num_steps: taken so far.
+        num_written: tokens of the newest step's rows that a model wrote, by the identity of the row it wrote anew.
     """
 
     teacher: Any
     matching: Matching = field(default_factory=Matching)
     features: tuple[FeatureMatcher, int] | None = None
-    on_policy: OnPolicy | None = None
+    on_policy: tuple[OnPolicy, int] | None = None
     num_steps: int = 0
+    num_written: dict[int, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.teacher is None and self.matching.ce_frac < 1:
             raise RecipeError("there is no teacher to match; give one, or set ce_frac to 1")
 
     def num_tokens(self, item: Row) -> int:
-        """Count the row's tokens, filler left out."""
-        return item.num_tokens
+        """Count the tokens of the row, or of what a model wrote in its place in the newest step, filler left out."""
+        return self.num_written.get(id(item), item.num_tokens)
 
     def backward(self, model: Any, batch: Sequence[Row], scale: float) -> Measures:
         """Add the gradient of the batch's weighted mean loss."""
         place = next(model.parameters()).device
         is_early = self.features is not None and self.num_steps < self.features[1]
         self.num_steps += 1
-        rows = batch if is_early else own_words(self.on_policy, model, self.teacher, batch)
+        rows = batch if is_early or self.on_policy is None else own_words(*self.on_policy, model, self.teacher, batch)
+        self.num_written = {id(old): new.num_tokens for old, new in zip(batch, rows, strict=True)}
         weight = sum(sum(row.weights) for row in rows)
         total: Any = 0.0
         for row in rows:
