@@ -160,6 +160,18 @@ def test_features_come_nearer_through_a_projection(tmp_path: Path, tiny_model: P
     assert losses[-1] < 0.97 * losses[0]
 
 
+def test_no_hidden_state_is_kept_once_the_feature_steps_are_over(tiny_model: Path, teacher: Path) -> None:
+    rows = pack_once(samples(), row_tokens=64)
+    mine, above = open_model(tiny_model, precision="fp32"), open_model(teacher, precision="fp32")
+    with matching_features(mine, above, Features(num_steps=1)) as matcher:
+        task = DistillTask(above, Matching(), (matcher, 1))
+        assert "feature_loss" in task.backward(mine, rows, 1.0)
+        task.validate(mine, rows)
+        assert (matcher.mine, matcher.theirs) == ({}, {})
+        assert "loss_nats" in task.backward(mine, rows, 1.0)
+        assert (matcher.mine, matcher.theirs) == ({}, {})
+
+
 def test_layers_are_mapped_by_their_share_of_the_depth() -> None:
     assert Features().mapped(4, 12) == [(0, 2), (1, 5), (2, 8), (3, 11)]
     assert Features().mapped(2, 2) == [(0, 0), (1, 1)]
@@ -175,6 +187,9 @@ def test_the_matched_outputs_are_the_layers_own(tiny_model: Path, teacher: Path)
     with torch.no_grad():
         states = above(**given, output_hidden_states=True, use_cache=False).hidden_states
         with matching_features(mine, above, Features(layers=((0, 2),))) as matcher:
+            above(**given, use_cache=False)
+            assert not matcher.theirs  # nobody asked
+            matcher.is_watching = True
             above(**given, use_cache=False)
             torch.testing.assert_close(matcher.theirs[2], states[3])
     assert all(layer._compiled_call_impl is None for layer in (*mine.model.layers, *above.model.layers))

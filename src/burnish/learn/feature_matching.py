@@ -64,20 +64,25 @@ class FeatureMatcher:
 
     Attributes:
         pairs: of layers.
-        mine, theirs: outputs of the layers in the newest forward pass.
+        mine, theirs: outputs of the layers, in a forward pass that is watched.
+        is_watching: the next forward passes are. Others, in validation and once the feature steps are over, would keep
+            their outputs in memory for nothing.
     """
 
     loss: FeatureLoss
     pairs: list[tuple[int, int]]
-    mine: dict[int, Any]
-    theirs: dict[int, Any]
+    mine: dict[int, Any] = field(default_factory=dict)
+    theirs: dict[int, Any] = field(default_factory=dict)
+    is_watching: bool = False
 
     def measure(self, student: Any, teacher: Any, row: RowTensors) -> Any:
         """Sum the weighted distance over the row's positions, mean over the pairs, as a scalar with a gradient."""
         torch = need("torch", extra="train")
+        self.is_watching = True
         with torch.no_grad():
             read_row(teacher, row)
         read_row(student, row)
+        self.is_watching = False
         projections = getattr(student, PROJECTIONS, None)
         losses = [
             hidden_loss(
@@ -107,14 +112,14 @@ def matching_features(student: Any, teacher: Any, features: Features) -> Iterato
     """
     torch = need("torch", extra="train")
     layers = layers_of(student), layers_of(teacher)
-    matcher = FeatureMatcher(features.loss, features.mapped(len(layers[0]), len(layers[1])), {}, {})
+    matcher = FeatureMatcher(features.loss, features.mapped(len(layers[0]), len(layers[1])))
     widths = student.config.hidden_size, teacher.config.hidden_size
     if widths[0] != widths[1]:
         place = next(student.parameters()).device
         made = [torch.nn.Linear(*widths, bias=False, device=place) for _ in matcher.pairs]
         setattr(student, PROJECTIONS, torch.nn.ModuleList(made))
-    undone = [_watch(layers[0], {a for a, _ in matcher.pairs}, matcher.mine)]
-    undone.append(_watch(layers[1], {b for _, b in matcher.pairs}, matcher.theirs))
+    undone = [_watch(matcher, layers[0], {a for a, _ in matcher.pairs}, matcher.mine)]
+    undone.append(_watch(matcher, layers[1], {b for _, b in matcher.pairs}, matcher.theirs))
     try:
         yield matcher
     finally:
@@ -125,14 +130,17 @@ def matching_features(student: Any, teacher: Any, features: Features) -> Iterato
             delattr(student, PROJECTIONS)
 
 
-def _watch(layers: Sequence[Any], chosen: set[int], kept: dict[int, Any]) -> list[tuple[Any, Any]]:
+def _watch(
+    matcher: FeatureMatcher, layers: Sequence[Any], chosen: set[int], kept: dict[int, Any]
+) -> list[tuple[Any, Any]]:
     """Keep the outputs of layers, outside of compiled code, to which a hook's side effect would be a new program."""
     before = [(layers[index], layers[index]._compiled_call_impl) for index in sorted(chosen)]
 
     def watched(index: int, call: Any) -> Any:
         def run(*args: Any, **kwargs: Any) -> Any:
             out = call(*args, **kwargs)
-            kept[index] = out[0] if isinstance(out, tuple) else out
+            if matcher.is_watching:
+                kept[index] = out[0] if isinstance(out, tuple) else out
             return out
 
         return run
