@@ -1,6 +1,7 @@
 """The stage: what it writes, what it refuses, and that a killed run goes on."""
 
 import json
+import math
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -68,6 +69,27 @@ def test_the_published_recipe_tunes_after_each_step(run: Run, wide: ModelArtifac
     assert all(step["refit_error_frac"] is None for step in steps)
     assert tuned.measurement("perplexity").value < untuned.measurement("perplexity").value
     assert len((tuned.payload / "training_log.jsonl").read_text().splitlines()) == 4
+
+
+def test_steps_that_break_in_any_tuning_are_kept_aside_and_counted(
+    run: Run, wide: ModelArtifact, text: DatasetArtifact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, calls = TokenTask.backward, iter(range(1, 1000))
+
+    def backward(*args: Any, **kwargs: Any) -> Any:
+        measured = real(*args, **kwargs)
+        return {"loss_nats": math.nan} if next(calls) in (2, 5, 7) else measured
+
+    monkeypatch.setattr(TokenTask, "backward", backward)
+    tuning = replace(TUNING, on_broken_step="skip")
+    config = PruneConfig(0.25, step_frac=0.125, calibration=ROWS, tuning=tuning)
+    pruned = run(prune, wide, text, config=config)
+    kept = sorted(str(path.relative_to(pruned.payload)) for path in pruned.payload.rglob("step_*.json"))
+    assert kept == [f"broken/tuning_{name}.json" for name in ("1/step_2", "2/step_1", "2/step_3")]
+    assert json.loads((pruned.payload / kept[0]).read_text())["batch"][0]["ids"]
+    assert pruned.measurement("skipped_steps_count").value == 3
+    steps = json.loads((pruned.payload / "pruning.json").read_text())["steps"]
+    assert [step["num_skipped"] for step in steps] == [1, 2]
 
 
 def weights(artifact: ModelArtifact) -> Any:

@@ -8,13 +8,14 @@ import torch
 
 from burnish.compress.pruning.cut import best, cut_layers
 from burnish.compress.pruning.depth import BlockInfluence, GreedyLoss, block_influence, layers_to_keep, loss_without
-from burnish.compress.pruning.layout import Shape, check_prunable, columns_of_groups, num_parameters
+from burnish.compress.pruning.layout import Shape, check_prunable, columns_of_groups
 from burnish.compress.pruning.narrow import narrow
 from burnish.compress.pruning.plan import allowed_groups, next_shape, steps_to, target_of
 from burnish.compress.pruning.refit import LeastSquares, output_error, refit
 from burnish.compress.sensitivity import Fisher, Scores, score_units
 from burnish.errors import BurnishError, RecipeError
 from burnish.nn.forward import layers_of
+from burnish.nn.frozen import num_weights
 from burnish.nn.weights import open_model, save_model
 from conftest import make_model
 
@@ -58,7 +59,7 @@ def test_the_cut_model_is_the_masked_model_and_opens_anew(
     tmp_path: Path, architecture: str, changes: dict[str, Any]
 ) -> None:
     model = open_model(make_model(tmp_path / "whole", architecture, **changes), precision="fp32")
-    before, shape = num_parameters(model), Shape.of(model.config)
+    before, shape = num_weights(model), Shape.of(model.config)
     channels, groups = [0, *range(5, 60, 2), 95, 1, 2, 3], [0] if shape.kv_groups == 2 else [0, 2, 3, 5]
     zero_units(model, channels, groups)
     expected = logits(model)
@@ -69,7 +70,7 @@ def test_the_cut_model_is_the_masked_model_and_opens_anew(
     again = open_model(tmp_path / "cut", precision="fp32")
     torch.testing.assert_close(logits(again), expected)
     assert Shape.of(again.config) == wanted
-    assert num_parameters(again) < before
+    assert num_weights(again) < before
     assert again.generate(torch.tensor([ROWS[0]]), max_new_tokens=3, do_sample=False, pad_token_id=0).shape == (1, 11)
 
 

@@ -13,9 +13,8 @@ from burnish.compress.pair import (
     teacher_perplexity,
     text_rows,
     trained,
-    write_log,
 )
-from burnish.compress.pruning.layout import num_parameters
+from burnish.compress.pruning.layout import check_prunable, check_whole
 from burnish.compress.sizes import size_evidence
 from burnish.compress.student import StudentConfig, keep_layers
 from burnish.errors import RecipeError
@@ -26,6 +25,7 @@ from burnish.learn.on_policy import OnPolicy
 from burnish.nn.compiled import compile_layers
 from burnish.nn.divergence_loss import Matching
 from burnish.nn.precision import Precision, resolve
+from burnish.nn.frozen import num_weights
 from burnish.nn.weights import copy_tokenizer, save_model
 from burnish.runtime import Workdir, need
 
@@ -81,7 +81,8 @@ def distill(
 
     Raises:
         RecipeError: the models' tokenizers differ, or the student has too few layers.
-        BurnishError: a split has no text, or the loss broke.
+        BurnishError: the student is an adapter or quantised, or layers are to be taken of a model of no known family; a
+            split has no text, or the loss broke.
     """
     return _train(out, teacher, student, data, config, is_control=False)
 
@@ -108,6 +109,7 @@ def _train(
     is_control: bool,
 ) -> Draft[ModelArtifact]:
     torch = need("torch", extra="train")
+    (check_whole if config.student is None else check_prunable)(student.payload)
     check_tokenizers(teacher, student)
     options = {"validation_records": config.validation_records, "seed": config.seed}
     rows = text_rows(out, student.payload, data, config.loop, **options)
@@ -118,8 +120,8 @@ def _train(
     fitted = _fit(out, model, above, rows, config, is_control=is_control)
     save_model(model, out.payload)
     copy_tokenizer(student.payload, out.payload)
-    write_log(out, fitted)
-    sizes = num_parameters(model), num_parameters(above)
+    fitted.write_log(out.payload)
+    sizes = num_weights(model), num_weights(above)
     evidence = (
         *compared(model, above, rows.held_out, seed=config.seed),
         teacher_perplexity(above, rows.held_out),

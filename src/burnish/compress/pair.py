@@ -148,15 +148,9 @@ def trained(fitted: Fitted, rows: TextRows, precision: str) -> tuple[Measurement
         ),
         Measurement(
             "skipped_steps_count",
-            sum("skipped" in row for row in fitted.log),
+            fitted.num_skipped,
             "steps",
             steps,
             how="left out, since loss or gradient was not finite; their batches are in broken/",
         ),
     )
-
-
-def write_log(out: Workdir, fitted: Fitted) -> None:
-    """Write the training's log."""
-    log = "".join(json.dumps(row) + "\n" for row in fitted.log)
-    (out / "training_log.jsonl").write_text(log, encoding="utf-8")

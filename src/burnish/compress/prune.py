@@ -9,7 +9,7 @@ from burnish.artifacts import DatasetArtifact, Draft, ModelArtifact
 from burnish.compress.calibration import CalibrationConfig, calibration_rows, warn_if_unreadable
 from burnish.compress.held_out import HeldOut
 from burnish.compress.pruning.depth import BlockInfluence, LayerCriterion, loss_without
-from burnish.compress.pruning.layout import Shape, check_prunable, num_parameters
+from burnish.compress.pruning.layout import Shape, check_prunable
 from burnish.compress.pruning.outcome import Whole, evidence_of, log_of, write_pruned
 from burnish.compress.pruning.plan import next_shape, steps_to, target_of
 from burnish.compress.pruning.refit import LeastSquares
@@ -18,6 +18,7 @@ from burnish.compress.pruning.tuning import Tuner
 from burnish.compress.sensitivity import Criterion, Fisher
 from burnish.errors import GateFailed, RecipeError
 from burnish.learn.loop import LoopConfig
+from burnish.nn.frozen import num_weights
 from burnish.nn.weights import open_model
 from burnish.runtime import Workdir
 
@@ -126,7 +127,7 @@ def _measure(
     warn_if_unreadable(out, opened, rows)
     with out.progress("measuring the whole model", total=None, unit="rows"):
         loss_nats, losses = loss_without(opened, rows, []), held_out.losses(opened)
-    return Whole(opened.config, plan, num_parameters(opened), sum(map(len, rows)), loss_nats, losses)
+    return Whole(opened.config, plan, num_weights(opened), sum(map(len, rows)), loss_nats, losses)
 
 
 def _way(

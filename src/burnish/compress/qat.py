@@ -18,7 +18,6 @@ from burnish.compress.pair import (
     teacher_perplexity,
     text_rows,
     trained,
-    write_log,
 )
 from burnish.compress.placed import read_placed
 from burnish.compress.quantize import BITS, bits_of
@@ -119,7 +118,7 @@ def qat(
     after = compared(below, above, rows.held_out, seed=config.seed)
     placed = fixed | {each.name: each.placed() for each in watched}
     errors = write_trained(below, model.payload, out.payload, placed)
-    write_log(out, fitted)
+    fitted.write_log(out.payload)
     bits = bits_of(out.payload)
     (out / BITS).write_text(json.dumps(bits, indent=1) + "\n", encoding="utf-8")
     evidence = (

@@ -16,10 +16,11 @@ from burnish.artifacts import DatasetArtifact, Draft, Measurement, ModelArtifact
 from burnish.compress.calibration import CalibrationConfig, calibration_rows, warn_if_unreadable, watched
 from burnish.compress.held_out import HeldOut
 from burnish.compress.layer_walk import LayerWalk
-from burnish.compress.pruning.layout import check_prunable, num_parameters
+from burnish.compress.pruning.layout import check_prunable
 from burnish.compress.sizes import size_evidence
 from burnish.errors import RecipeError
 from burnish.measure.bootstrap import bootstrap
+from burnish.nn.frozen import num_weights
 from burnish.nn.weights import copy_tokenizer, open_model, save_model
 from burnish.runtime import Workdir, need
 
@@ -117,7 +118,7 @@ def sparsify(
     sparsity, times = _sparsity(zeros), _times(seconds)
     evidence = (
         sparsity,
-        *size_evidence(num_parameters(sparse), out.payload),
+        *size_evidence(num_weights(sparse), out.payload),
         held_out.perplexity("perplexity_before", losses[0]),
         held_out.perplexity("perplexity", losses[1]),
         held_out.ratio("perplexity_ratio", *losses),

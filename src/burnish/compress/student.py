@@ -5,9 +5,9 @@ from typing import Any
 
 from burnish.artifacts import Draft, Measurement, ModelArtifact
 from burnish.compress.pruning.cut import cut_layers
-from burnish.compress.pruning.layout import num_parameters
 from burnish.compress.sizes import size_evidence
 from burnish.errors import RecipeError
+from burnish.nn.frozen import num_weights
 from burnish.nn.weights import copy_tokenizer, open_model, save_model
 from burnish.runtime import Workdir
 
@@ -55,10 +55,10 @@ def make_student(out: Workdir, teacher: ModelArtifact, *, config: StudentConfig)
         RecipeError: there are fewer layers than asked for.
     """
     model = open_model(teacher.payload, precision="fp32")
-    before = num_parameters(model)
+    before = num_weights(model)
     with out.progress("choosing layers", total=None, unit="layers"):
         kept = keep_layers(model, config)
-    after = num_parameters(model)
+    after = num_weights(model)
     save_model(model, out.payload)
     copy_tokenizer(teacher.payload, out.payload)
     evidence = (

@@ -13,12 +13,13 @@ from typing import Any, assert_never
 from burnish.artifacts import DatasetArtifact, Draft, Measurement, ModelArtifact
 from burnish.compress.bpe import TOKENIZER, Bpe
 from burnish.compress.held_out import HeldOut
-from burnish.compress.pruning.layout import check_whole, num_parameters
+from burnish.compress.pruning.layout import check_whole
 from burnish.compress.sizes import size_evidence
 from burnish.compress.token_ids import as_ids, ids_in_configs, ids_of_chat, renumbered
 from burnish.errors import BurnishError, RecipeError
 from burnish.learn.running_text import Ends, records_with_text
 from burnish.measure.bootstrap import bootstrap
+from burnish.nn.frozen import num_weights
 from burnish.nn.weights import copy_tokenizer, open_model, open_tokenizer, quiet_transformers, save_model
 from burnish.runtime import Workdir, need
 
@@ -92,7 +93,7 @@ def trim_vocabulary(
     new_ids = {old: new for new, old in enumerate(kept)}
     before = HeldOut.of(out, model.payload, data, split=config.held_out_split, at_most=config.held_out_records)
     losses = before.losses(opened)
-    sizes = (opened.config.vocab_size, num_parameters(opened))
+    sizes = (opened.config.vocab_size, num_weights(opened))
     _cut(opened, kept, new_ids)
     save_model(opened, out.payload)
     _write_tokenizer(out, model.payload, bpe, new_ids)
@@ -197,7 +198,7 @@ def _evidence(
 
     everything = range(len(counts))
     low, high = bootstrap(growth, len(counts), seed=0) if len(counts) > 1 else (None, None)
-    now = num_parameters(model)
+    now = num_weights(model)
     how = f"held-out tokens after over before, {sum(before.tokens):,} tokens; bootstrap over documents, 1,000 draws, seed 0"
     return (
         Measurement("vocabulary_tokens_before", sizes[0], "tokens", 1),

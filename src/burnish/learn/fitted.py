@@ -1,6 +1,10 @@
 """What training leaves behind beside the weights."""
 
+import json
 from dataclasses import dataclass
+from pathlib import Path
+
+LOG = "training_log.jsonl"
 
 
 @dataclass
@@ -21,3 +25,12 @@ class Fitted:
     def last(self, name: str) -> float:
         """Give the newest logged value of `name`."""
         return next(row[name] for row in reversed(self.log) if name in row)
+
+    @property
+    def num_skipped(self) -> int:
+        """Count the steps that were left out."""
+        return sum("skipped" in row for row in self.log)
+
+    def write_log(self, folder: Path) -> None:
+        """Write the log as JSON lines."""
+        (folder / LOG).write_text("".join(json.dumps(row) + "\n" for row in self.log), encoding="utf-8")

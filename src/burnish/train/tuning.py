@@ -135,8 +135,7 @@ def write_tuned(out: Workdir, base: ModelArtifact, config: TuneConfig, tuned: Tu
         keep_beside_adapter(out.payload, _sees(base, config))
     if not is_adapter(config.method):
         copy_tokenizer(base.payload, out.payload)
-    log = "".join(json.dumps(row) + "\n" for row in tuned.fitted.log)
-    (out / "training_log.jsonl").write_text(log, encoding="utf-8")
+    tuned.fitted.write_log(out.payload)
 
 
 def open_base(base: ModelArtifact, config: TuneConfig, precision: str) -> Any:
@@ -208,7 +207,7 @@ def evidence_of(
         Measurement("weights_bytes", weights_bytes(model), "bytes", 1, how="of base and adapter, in memory"),
         Measurement(
             "skipped_steps_count",
-            sum("skipped" in row for row in fitted.log),
+            fitted.num_skipped,
             "steps",
             sum("lr" in row for row in fitted.log),
             how="left out, since loss or gradient was not finite; their batches are in broken/",

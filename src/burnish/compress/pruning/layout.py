@@ -44,6 +44,8 @@ def check_whole(folder: Path) -> None:
         raise BurnishError("the model's numbers lie on a quantisation grid, which this would undo; quantise last")
     if not (folder / "config.json").exists() or not any(folder.glob("*.safetensors")):
         raise BurnishError(f"{folder} holds no whole model in safetensors; merge an adapter into its base first")
+    if _config_of(folder).get("quantization_config") is not None:
+        raise BurnishError(f"{folder} is quantised already, as its config.json says; give the float model")
 
 
 def check_prunable(folder: Path) -> None:
@@ -53,12 +55,16 @@ def check_prunable(folder: Path) -> None:
         BurnishError: no dense decoder of a known family, an adapter, or numbers that already lie on a grid.
     """
     check_whole(folder)
-    config: Mapping[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    architecture = config.get("model_type")
+    architecture = _config_of(folder).get("model_type")
     if architecture not in ARCHITECTURES:
         raise BurnishError(
             f"model_type is {architecture!r}; what can be cut here are the dense decoders {', '.join(ARCHITECTURES)}"
         )
+
+
+def _config_of(folder: Path) -> Mapping[str, Any]:
+    config: Mapping[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    return config
 
 
 def head_dim_of(config: Any) -> int:
@@ -83,8 +89,3 @@ def rows_of_heads(config: Any, groups: Any) -> Any:
     torch = need("torch", extra="compress")
     width = head_dim_of(config)
     return (groups[:, None] * width + torch.arange(width, device=groups.device)).flatten()
-
-
-def num_parameters(model: Any) -> int:
-    """Count distinct weights; a tied head counts once."""
-    return sum(parameter.numel() for parameter in model.parameters())

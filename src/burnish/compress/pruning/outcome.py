@@ -10,7 +10,9 @@ from burnish.artifacts import Measurement, ModelArtifact
 from burnish.compress.held_out import HeldOut
 from burnish.compress.pruning.layout import Shape
 from burnish.compress.pruning.steps import Step
+from burnish.compress.pruning.tuning import BROKEN
 from burnish.compress.sizes import size_evidence
+from burnish.learn.fitted import LOG
 from burnish.nn.weights import copy_tokenizer
 from burnish.runtime import Workdir
 
@@ -19,7 +21,7 @@ _MODEL_FILES = (
     "generation_config.json",
     "*.safetensors",
     "*.safetensors.index.json",
-    "training_log.jsonl",
+    LOG,
 )
 
 
@@ -44,11 +46,13 @@ class Whole:
 
 
 def write_pruned(out: Workdir, model: ModelArtifact, folder: Path) -> None:
-    """Write the pruned model of a step's folder, with the tokenizer of the whole one."""
+    """Write the pruned model of a step's folder, with the tokenizer of the whole one, and all batches left out."""
     for pattern in _MODEL_FILES:
         for path in sorted(folder.glob(pattern)):
             shutil.copyfile(path, out / path.name)
     copy_tokenizer(model.payload, out.payload)
+    if (out.snapshots / BROKEN).exists():
+        shutil.copytree(out.snapshots / BROKEN, out.payload / BROKEN)
 
 
 def log_of(whole: Whole, steps: Sequence[Step], held_out: HeldOut) -> dict[str, Any]:
@@ -85,6 +89,7 @@ def evidence_of(out: Workdir, whole: Whole, steps: Sequence[Step], held_out: Hel
         Measurement("removed_frac", 1 - last.num_parameters / whole.num_parameters, "1", 1, how="of all parameters"),
         *(Measurement(name, now, "1", 1, how=f"{before} before") for name, before, now in sizes),
         Measurement("good_steps_count", len(good), "steps", len(steps), how="kept, of all that were tried"),
+        *_skipped(steps),
         Measurement("calibration_loss_nats_before", whole.loss_nats, "nats", whole.num_tokens, how=text),
         Measurement("calibration_loss_nats", last.loss_nats, "nats", whole.num_tokens, how=text),
         held_out.perplexity("perplexity_before", whole.held_out_losses),
@@ -92,3 +97,12 @@ def evidence_of(out: Workdir, whole: Whole, steps: Sequence[Step], held_out: Hel
         held_out.ratio("perplexity_ratio", whole.held_out_losses, losses),
         *size_evidence(last.num_parameters, out.payload),
     )
+
+
+def _skipped(steps: Sequence[Step]) -> tuple[Measurement, ...]:
+    """Count the steps of tuning that were left out, in steps of pruning that were undone too; nothing without tuning."""
+    counts = [step.num_skipped for step in steps if step.num_skipped is not None]
+    if not counts:
+        return ()
+    how = f"left out in {len(counts)} tunings, since loss or gradient was not finite; their batches are in {BROKEN}/"
+    return (Measurement("skipped_steps_count", sum(counts), "steps", len(counts), how=how),)

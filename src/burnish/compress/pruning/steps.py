@@ -15,10 +15,11 @@ from typing import Any
 from burnish.compress.held_out import HeldOut
 from burnish.compress.pruning.cut import cut_layers
 from burnish.compress.pruning.depth import LayerCriterion, layers_to_keep, loss_without
-from burnish.compress.pruning.layout import Shape, num_parameters
+from burnish.compress.pruning.layout import Shape
 from burnish.compress.pruning.narrow import narrow
 from burnish.compress.pruning.refit import LeastSquares
 from burnish.compress.sensitivity import Criterion, score_units
+from burnish.nn.frozen import num_weights
 from burnish.nn.weights import open_model, save_model
 from burnish.runtime import Workdir
 
@@ -38,6 +39,7 @@ class Step:
         loss_nats: on calibration text, a token, after tuning too; equal to `loss_nats_cut` where there was none.
         held_out_losses: of each held-out document, in nats.
         is_good: the loss budget holds.
+        num_skipped: steps of tuning that were left out, since loss or gradient was not finite; None where there was none.
     """
 
     shape: Shape
@@ -49,6 +51,7 @@ class Step:
     loss_nats: float = math.nan
     held_out_losses: list[float] | None = None
     is_good: bool = True
+    num_skipped: int | None = None
 
     @staticmethod
     def of(fields: dict[str, Any]) -> "Step":
@@ -61,7 +64,8 @@ class Way:
     """How a step is made.
 
     Attributes:
-        tune: trains the model of one folder and writes it to another, told the step's number; None is no tuning.
+        tune: trains the model of one folder and writes it to another, told the step's number; it gives how many of its
+            steps were left out. None is no tuning.
         is_good: judges held-out losses.
     """
 
@@ -70,7 +74,7 @@ class Way:
     reconstruction: LeastSquares | None
     rows: Sequence[Sequence[int]]
     held_out: HeldOut
-    tune: Callable[[Path, Path, int], None] | None
+    tune: Callable[[Path, Path, int], int] | None
     is_good: Callable[[Sequence[float]], bool]
 
 
@@ -119,8 +123,8 @@ class Steps:
             return cut
         tuned = self.out.snapshots / f"step-{number}.partial"
         shutil.rmtree(tuned, ignore_errors=True)
-        self.way.tune(cut, tuned, number)
-        shutil.copy(cut / RECORD, tuned)
+        num_skipped = self.way.tune(cut, tuned, number)
+        _write(tuned / RECORD, _read(cut / RECORD, None) | {"num_skipped": num_skipped})
         return tuned
 
     def _cut(self, number: int, shape: Shape) -> Path:
@@ -155,7 +159,7 @@ class Steps:
         return Step(
             shape=shape,
             kept_layers=kept,
-            num_parameters=num_parameters(model),
+            num_parameters=num_weights(model),
             loss_nats_before=before,
             loss_nats_cut=loss_without(model, way.rows, []),
             refit_error_frac=None if refitted is None else refitted.error / refitted.plain,

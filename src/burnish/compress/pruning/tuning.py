@@ -1,6 +1,6 @@
 """Tuning between steps: the project's one training loop over the cut model, on running text."""
 
-import json
+import shutil
 from pathlib import Path
 
 from burnish.artifacts import DatasetArtifact
@@ -12,6 +12,8 @@ from burnish.learn.task import TokenTask
 from burnish.nn.compiled import compile_layers
 from burnish.nn.weights import open_model, open_tokenizer, save_model
 from burnish.runtime import Workdir, need
+
+BROKEN = "broken"  # as the loop calls its folder
 
 
 class Tuner:
@@ -32,8 +34,12 @@ class Tuner:
         self._pieces = Pieces(documents, row_tokens=config.row_tokens)
         self._out, self._config, self._seed = out, config, seed
 
-    def __call__(self, source: Path, target: Path, number: int) -> None:
-        """Train the model in `source` after step `number` and write it to `target`; a killed run goes on."""
+    def __call__(self, source: Path, target: Path, number: int) -> int:
+        """Train the model in `source` after step `number` and write it to `target`; a killed run goes on.
+
+        Returns:
+            how many steps were left out; their batches are kept in `out.snapshots`, where the others' are.
+        """
         torch = need("torch", extra="compress")
         config = self._config
         place = Workdir(self._out.snapshots / f"tuning-{number}", f"{self._out.stage}.step-{number}", self._out.events)
@@ -45,5 +51,8 @@ class Tuner:
         items = pack(self._pieces, row_tokens=config.row_tokens, seed=seed, is_filled=config.should_compile)
         fitted = fit(model, items, [], TokenTask(), config, place)
         save_model(model, target)
-        log = "".join(json.dumps(row) + "\n" for row in fitted.log)
-        (target / "training_log.jsonl").write_text(log, encoding="utf-8")
+        fitted.write_log(target)
+        if fitted.num_skipped:
+            kept = self._out.snapshots / BROKEN / f"tuning_{number}"
+            shutil.copytree(place.payload / BROKEN, kept, dirs_exist_ok=True)
+        return fitted.num_skipped
