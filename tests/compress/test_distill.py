@@ -3,23 +3,25 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from killing import seal_then_kill
 from teaching_texts import text_data
 
-from burnish.artifacts import DatasetArtifact, ModelArtifact
+from burnish.artifacts import DatasetArtifact, Draft, Measurement, ModelArtifact
 from burnish.compress.distill import DistillConfig, control_tune, distill
+from burnish.compress.quantize import QuantizeConfig, quantize
 from burnish.compress.student import StudentConfig, make_student
-from burnish.errors import RecipeError
+from burnish.errors import BurnishError, RecipeError
 from burnish.learn.distillation import DistillTask
 from burnish.learn.feature_matching import Features
 from burnish.learn.loop import LoopConfig
 from burnish.learn.on_policy import OnPolicy
 from burnish.nn.divergence_loss import Matching
 from burnish.nn.weights import open_model
-from burnish.runtime import Run
+from burnish.runtime import Run, Workdir
 from burnish.train.base import BaseConfig, LocalModel, take_base
 from conftest import make_model, read_lines
 
@@ -128,6 +130,43 @@ def test_other_tokenizers_are_refused(
         run(distill, teacher, other, documents, config=CONFIG)
     healed = run(distill, teacher, base, documents, config=CONFIG)  # another architecture, the same tokenizer
     assert healed.measurement("validation_kl_nats").value < healed.measurement("start_validation_kl_nats").value
+
+
+@pytest.mark.parametrize("stage", [distill, control_tune])
+def test_a_student_that_must_not_be_trained_is_refused(
+    run: Run, base: ModelArtifact, documents: DatasetArtifact, tmp_path: Path, stage: Any
+) -> None:
+    on_grid = run(quantize, base, config=QuantizeConfig())
+    with pytest.raises(BurnishError, match="quantisation grid"):
+        run(stage, base, on_grid, documents, config=CONFIG)
+    folder = make_model(tmp_path / "packed")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"quantization_config": {"quant_method": "gptq"}}))
+    for student, words in ((folder, "quantised already"), (tmp_path, "no whole model")):
+        with pytest.raises(BurnishError, match=words):
+            run(stage, base, imported(run, student), documents, config=CONFIG)
+
+
+def test_layers_are_taken_of_known_families_alone(run: Run, documents: DatasetArtifact, tmp_path: Path) -> None:
+    folder = make_model(tmp_path / "other", "gemma", head_dim=16)
+    other = run(take_base, config=BaseConfig(LocalModel(folder)))
+    with pytest.raises(BurnishError, match="model_type is 'gemma'; what can be cut"):
+        run(make_student, other, config=StudentConfig(2))
+    with pytest.raises(BurnishError, match="model_type is 'gemma'; what can be cut"):
+        run(distill, other, other, documents, config=replace(CONFIG, student=StudentConfig(2)))
+
+
+def imported(run: Run, folder: Path) -> ModelArtifact:
+    """Seal a folder as it is."""
+
+    def taken(out: Workdir, *, config: str) -> Draft[ModelArtifact]:
+        for path in Path(config).glob("*.json"):
+            (out / path.name).write_bytes(path.read_bytes())
+        if (weights := Path(config) / "model.safetensors").exists():
+            (out / weights.name).write_bytes(weights.read_bytes())
+        return Draft(ModelArtifact, (Measurement("files_count", 1, "1", 1),), "As it came.")
+
+    return run(taken, config=str(folder))
 
 
 def test_impossible_settings_are_refused() -> None:

@@ -24,8 +24,8 @@ from burnish.learn.loop import LoopConfig, fit
 from burnish.learn.on_policy import OnPolicy
 from burnish.nn.compiled import compile_layers
 from burnish.nn.divergence_loss import Matching
-from burnish.nn.precision import Precision, resolve
 from burnish.nn.frozen import num_weights
+from burnish.nn.precision import Precision, resolve
 from burnish.nn.weights import copy_tokenizer, save_model
 from burnish.runtime import Workdir, need
 

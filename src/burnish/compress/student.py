@@ -5,6 +5,7 @@ from typing import Any
 
 from burnish.artifacts import Draft, Measurement, ModelArtifact
 from burnish.compress.pruning.cut import cut_layers
+from burnish.compress.pruning.layout import check_prunable
 from burnish.compress.sizes import size_evidence
 from burnish.errors import RecipeError
 from burnish.nn.frozen import num_weights
@@ -53,7 +54,9 @@ def make_student(out: Workdir, teacher: ModelArtifact, *, config: StudentConfig)
 
     Raises:
         RecipeError: there are fewer layers than asked for.
+        BurnishError: no dense decoder of a known family, an adapter, or numbers on a grid.
     """
+    check_prunable(teacher.payload)
     model = open_model(teacher.payload, precision="fp32")
     before = num_weights(model)
     with out.progress("choosing layers", total=None, unit="layers"):
