@@ -10,7 +10,6 @@ from burnish.compress.pair import (
     check_tokenizers,
     compared,
     open_reader,
-    teacher_perplexity,
     text_rows,
     trained,
 )
@@ -116,15 +115,14 @@ def _train(
     torch.manual_seed(config.seed)
     precision = resolve(config.precision)
     model, above = _open(teacher, student, config, precision)
-    start = compared(model, above, rows.held_out, seed=config.seed, prefix="start_")
+    start = compared(model, above, rows, seed=config.seed, prefix="start_")
     fitted = _fit(out, model, above, rows, config, is_control=is_control)
     save_model(model, out.payload)
     copy_tokenizer(student.payload, out.payload)
     fitted.write_log(out.payload)
     sizes = num_weights(model), num_weights(above)
     evidence = (
-        *compared(model, above, rows.held_out, seed=config.seed),
-        teacher_perplexity(above, rows.held_out),
+        *compared(model, above, rows, seed=config.seed),
         *start,
         *trained(fitted, rows, precision),
         *size_evidence(sizes[0], out.payload),

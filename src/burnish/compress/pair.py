@@ -13,7 +13,7 @@ from burnish.learn.ahead import made_ahead
 from burnish.learn.distillation import measure_rows
 from burnish.learn.fitted import Fitted
 from burnish.learn.loop import LoopConfig
-from burnish.learn.packing import Row, pack, pack_once
+from burnish.learn.packing import Row, pack, pack_once, place_once
 from burnish.learn.running_text import Ends, Pieces, records_with_text
 from burnish.measure.bootstrap import DRAWS, bootstrap
 from burnish.nn import varlen
@@ -31,11 +31,13 @@ class TextRows:
         items: endless.
         end: the token that ends a text.
         held_out: of the validation split.
+        starts: numbers of the held-out rows into which no document reaches from the row before.
     """
 
     items: Any
     end: int
     held_out: list[Row]
+    starts: list[int]
     num_records: int
     num_held_out: int
 
@@ -57,10 +59,12 @@ def text_rows(
     watched = records_with_text(data, "validation")[:validation_records]
     pieces = Pieces(ends.documents(out, "train", records), row_tokens=size)
     held_out = Pieces(ends.documents(out, "validation", watched), row_tokens=size)
+    places = place_once([len(piece.ids) for piece in held_out], row_tokens=size)
     return TextRows(
         made_ahead(pack(pieces, row_tokens=size, seed=seed, is_filled=loop.should_compile), 2 * loop.rows_per_step),
         ends.end,
         pack_once(held_out, row_tokens=size, is_filled=loop.should_compile),
+        [at for at, pieces_of_row in enumerate(places) if held_out.begins(pieces_of_row[0])],
         len(records),
         len(watched),
     )
@@ -91,45 +95,39 @@ def check_tokenizers(teacher: ModelArtifact, student: ModelArtifact) -> None:
         )
 
 
-def compared(
-    student: Any, teacher: Any, rows: Sequence[Row], *, seed: int, prefix: str = ""
-) -> tuple[Measurement, ...]:
-    """Compare two models on held-out rows; `prefix` begins the measurements' names.
+def compared(student: Any, teacher: Any, rows: TextRows, *, seed: int, prefix: str = "") -> tuple[Measurement, ...]:
+    """Compare two models on held-out rows; `prefix` begins the measurements' names, and leaves out the teacher's own.
+
+    What is drawn for intervals are rows between which no document is shared: those of one document hang together.
 
     Raises:
         ArtifactError: a model's logits are not finite.
     """
-    sums = need("numpy", extra="train").array(measure_rows(student, teacher, rows).tolist())
-    how = f"{int(sums[:, 4].sum()):,} tokens of held-out text in {len(rows)} rows, temperature 1"
+    numpy, starts = need("numpy", extra="train"), rows.starts
+    sums = numpy.add.reduceat(numpy.array(measure_rows(student, teacher, rows.held_out).tolist()), starts)
+    how = f"{int(sums[:, 4].sum()):,} tokens of {rows.num_held_out:,} held-out documents, temperature 1"
 
     def measured(name: str, unit: str, column: int, *, is_nats: bool = False, minus: int | None = None) -> Measurement:
-        def statistic(rows_chosen: Sequence[int]) -> float:
-            chosen = sums[list(rows_chosen)]
+        def statistic(groups: Sequence[int]) -> float:
+            chosen = sums[list(groups)]
             total = chosen[:, column].sum() - (0.0 if minus is None else chosen[:, minus].sum())
             mean = float(total / chosen[:, 4].sum())
             return math.exp(mean) if is_nats else mean
 
-        value = statistic(range(len(rows)))
-        if len(rows) < 2:
-            return Measurement(prefix + name, value, unit, len(rows), how=how)
-        low, high = bootstrap(statistic, len(rows), seed=seed)
-        return Measurement(
-            prefix + name, value, unit, len(rows), low, high, f"{how}; bootstrap of rows, {DRAWS:,} draws"
-        )
+        n = len(starts)
+        value = statistic(range(n))
+        if n < 2:
+            return Measurement(prefix + name, value, unit, n, how=f"{how}; they hang together, which gives no interval")
+        low, high = bootstrap(statistic, n, seed=seed)
+        drawn = f"bootstrap over {n} groups of rows that share no document, {DRAWS:,} draws"
+        return Measurement(prefix + name, value, unit, n, low, high, f"{how}; {drawn}")
 
     return (
         measured("validation_kl_nats", "nats", 0),
         measured("validation_top1_agreement_frac", "1", 3),
         measured("validation_perplexity", "1", 1, is_nats=True),
         measured("validation_perplexity_ratio", "1", 1, is_nats=True, minus=2),
-    )
-
-
-def teacher_perplexity(teacher: Any, rows: Sequence[Row]) -> Measurement:
-    """Measure the teacher's own perplexity on the same rows."""
-    sums = measure_rows(teacher, None, rows).sum(0).tolist()
-    return Measurement(
-        "teacher_validation_perplexity", math.exp(sums[1] / sums[4]), "1", len(rows), how="on the same held-out rows"
+        *(() if prefix else (measured("teacher_validation_perplexity", "1", 2, is_nats=True),)),
     )
 
 

@@ -15,7 +15,6 @@ from burnish.compress.pair import (
     check_tokenizers,
     compared,
     open_reader,
-    teacher_perplexity,
     text_rows,
     trained,
 )
@@ -111,11 +110,11 @@ def qat(
     if config.loop.should_compile:
         compile_layers(below)
         compile_layers(above)
-    start = compared(below, above, rows.held_out, seed=config.seed, prefix="start_")
+    start = compared(below, above, rows, seed=config.seed, prefix="start_")
     ranges = range_names(below)
     groups = (Group(ranges, config.range_rate),) if ranges else ()
     fitted = fit(below, rows.items, rows.held_out, DistillTask(above, config.logits), config.loop, out, groups)
-    after = compared(below, above, rows.held_out, seed=config.seed)
+    after = compared(below, above, rows, seed=config.seed)
     placed = fixed | {each.name: each.placed() for each in watched}
     errors = write_trained(below, model.payload, out.payload, placed)
     fitted.write_log(out.payload)
@@ -123,7 +122,6 @@ def qat(
     (out / BITS).write_text(json.dumps(bits, indent=1) + "\n", encoding="utf-8")
     evidence = (
         *after,
-        teacher_perplexity(above, rows.held_out),
         *start,
         *_recovered(start, after),
         *trained(fitted, rows, precision),

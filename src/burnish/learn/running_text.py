@@ -108,6 +108,10 @@ class Pieces(Sequence[Sample]):
     def __len__(self) -> int:
         return len(self._bounds)
 
+    def begins(self, index: int) -> bool:
+        """Tell whether a piece is the first of its document."""
+        return index == 0 or self._bounds[index][0] == self._bounds[index - 1][1]  # a later one repeats a token
+
     @overload
     def __getitem__(self, index: int) -> Sample: ...
     @overload
