@@ -57,7 +57,6 @@ class Bench:
     held_out: dict[str, list[Row]]
     pieces: Pieces
     teacher: Any
-    float_nats: dict[str, float] = field(default_factory=dict)
     rows: list[dict[str, Any]] = field(default_factory=list)
 
     def student(self, precision: str | None = None) -> Any:

@@ -5,7 +5,8 @@
 Teacher and student are the model in FOLDER (Hugging Face layout), the student moved a little by noise, or with fewer layers.
 The naive loop is eager transformers with whole float32 logits, torch's AdamW and a loss read at every row. `qat` is our
 loop with the student's linear layers on 4-bit grids. Rounds are interleaved; the median step of each is what counts, after
-steps in which code is compiled. First losses of `ours` and `naive` must agree, or nothing was measured.
+steps in which code is compiled. First losses of `ours` and `naive` must agree, or nothing was measured. Between its
+rounds a mode's models wait in the host's memory, so that no other mode's peak holds them.
 """
 
 import argparse
@@ -34,7 +35,7 @@ from burnish.learn.packing import Row, Sample, pack
 from burnish.learn.schedules import WarmupLinear
 from burnish.nn.compiled import compile_layers
 from burnish.nn.divergence_loss import Matching
-from burnish.nn.weights import open_model
+from burnish.nn.weights import device, open_model
 from burnish.runtime import Workdir
 from burnish.runtime.events import EventLog, Metrics
 from burnish.runtime.hardware import fingerprint
@@ -81,7 +82,7 @@ def main() -> int:
 
 
 def player(mode: str, given: argparse.Namespace) -> Any:
-    """Make the models of a mode; give what plays a round."""
+    """Make the models of a mode, in the host's memory; give what plays a round."""
     import torch
 
     torch.manual_seed(0)
@@ -101,7 +102,7 @@ def player(mode: str, given: argparse.Namespace) -> Any:
     if ours and not given.eager and torch.cuda.is_available():
         compile_layers(student)
         compile_layers(teacher)
-    return (OurLoop if ours else NaiveLoop)(teacher, student, given)
+    return (OurLoop if ours else NaiveLoop)(teacher.cpu(), student.cpu(), given)
 
 
 def rows_of(given: argparse.Namespace, vocab: int) -> Any:
@@ -185,7 +186,7 @@ class NaiveLoop:
 
 
 def play(loop: Any, reading: Reading) -> None:
-    """Play a round; what breaks is noted, and the others go on."""
+    """Play a round, its models alone on the device; what breaks is noted, and the others go on."""
     import torch
 
     gc.collect()
@@ -193,11 +194,16 @@ def play(loop: Any, reading: Reading) -> None:
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
     try:
+        for model in (loop.teacher, loop.student):
+            model.to(device())
         loop.play(reading)
     except Exception as error:  # noqa: BLE001  # a mode that does not fit says so
         reading.error = f"{type(error).__name__}: {error}"
     if torch.cuda.is_available():
         reading.peak_memory_bytes = max(reading.peak_memory_bytes, torch.cuda.max_memory_allocated())
+    loop.student.zero_grad()
+    for model in (loop.teacher, loop.student):
+        model.cpu()
 
 
 def write(given: argparse.Namespace, readings: dict[str, Reading]) -> None:

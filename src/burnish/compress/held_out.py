@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ class HeldOut:
         rows = [pack_once(Pieces([each], row_tokens=row_tokens), row_tokens=row_tokens) for each in documents]
         return HeldOut(rows, [len(record.text.encode()) for record in records], split)
 
-    @property
+    @cached_property
     def tokens(self) -> list[int]:
         """Count the tokens of each document that are predicted."""
         return [int(sum(sum(row.weights) for row in rows)) for rows in self.documents]

@@ -115,7 +115,7 @@ def sparsify(
     with out.progress("measuring loss and time", total=None, unit="models"):
         losses = held_out.losses(dense), held_out.losses(sparse)
         seconds = decode_seconds(dense, sparse, rows[0][:_DECODE_PROMPT_TOKENS])
-    sparsity, times = _sparsity(zeros), _times(seconds)
+    sparsity, times = _sparsity(zeros), _times(seconds, len(rows[0][:_DECODE_PROMPT_TOKENS]))
     evidence = (
         sparsity,
         *size_evidence(num_weights(sparse), out.payload),
@@ -211,15 +211,20 @@ def _sparsity(shares: dict[str, tuple[int, int]]) -> Measurement:
     return Measurement("sparsity_frac", zeros / weights, "1", weights, how=how)
 
 
-def _times(seconds: tuple[list[float], list[float]]) -> tuple[Measurement, ...]:
-    """Give the times of a decoding step, and their ratio with a bootstrap interval over pairs."""
+def _times(seconds: tuple[list[float], list[float]], num_prompt: int) -> tuple[Measurement, ...]:
+    """Give the times of a decoding step, and their ratio with a bootstrap interval over pairs.
+
+    Args:
+        num_prompt: tokens before the first step, which is not timed; each step makes them one more.
+    """
     pairs = list(zip(*seconds, strict=True))
 
     def ratio(part: Sequence[int]) -> float:
         return statistics.median(pairs[at][0] / pairs[at][1] for at in part)
 
     low, high = bootstrap(ratio, len(pairs), seed=0)
-    how = "median; a decoding step after 64 tokens, torch, float32, CPU time at one thread or wall time on a GPU"
+    after = f"{num_prompt + 1} to {num_prompt + len(pairs)} tokens"
+    how = f"median; a decoding step after {after}, torch, float32, CPU time at one thread or wall time on a GPU"
     no_kernel = "dense over sparse, in turns; 1 is no gain: no runtime of this project skips zeros"
     return (
         Measurement("decode_step_s_before", statistics.median(seconds[0]), "s", len(pairs), how=how),
