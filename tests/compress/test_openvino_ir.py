@@ -44,7 +44,7 @@ def exported(folder: Path, source: Path, grid: Grid | None) -> Path:
 
 def assert_same_logits(folder: Path, twin: Path) -> None:
     expected = model_logits(twin)(IDS)
-    found = openvino_logits(folder, precision="f32")(IDS)
+    found = openvino_logits(folder, arithmetic="exact")(IDS)
     np.testing.assert_allclose(found, expected, atol=1e-5 * float(np.abs(expected).max()))
 
 
@@ -124,7 +124,7 @@ def test_the_state_carries_on_where_a_prompt_ended(tmp_path: Path, tiny_model: P
         {"INFERENCE_PRECISION_HINT": "f32", "KV_CACHE_PRECISION": "f32"},
     )
     request = compiled.create_infer_request()
-    whole = openvino_logits(tmp_path / "ir", precision="f32")(IDS)
+    whole = openvino_logits(tmp_path / "ir", arithmetic="exact")(IDS)
     for position, token in enumerate(IDS):
         out = request.infer(
             {

@@ -6,13 +6,15 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from burnish.artifacts import DatasetArtifact, Draft, ModelArtifact, ReportArtifact
 from burnish.artifacts.evidence import Measurement
 from burnish.errors import BurnishError, RecipeError
-from burnish.evaluate.latency import LoadConfig, Timing, load_evidence, load_prompts, load_served, tree_peak_bytes
+from burnish.evaluate.closed_loop import Timing, tree_peak_bytes
+from burnish.evaluate.latency import LoadConfig, load_evidence, load_prompts, load_served
 from burnish.runtime import Run, Workdir
 from conftest import HEADLINES, read_lines, sealed_records, served_form
 
@@ -139,6 +141,6 @@ def test_the_memory_of_a_tree_is_that_of_its_processes() -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"concurrency": 0}, {"concurrency": 9, "num_requests": 8}, {"max_tokens": 1}])
-def test_loads_that_cannot_be_are_refused(wrong: dict[str, int]) -> None:
+def test_loads_that_cannot_be_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(RecipeError, match="need 1 <= concurrency"):
         LoadConfig(**wrong)

@@ -14,7 +14,7 @@ import pytest
 
 from burnish.artifacts import DatasetArtifact, ModelArtifact
 from burnish.errors import BurnishError
-from burnish.evaluate import latency, served
+from burnish.evaluate import closed_loop, served
 from burnish.evaluate.latency import LoadConfig, load_served
 from burnish.evaluate.served import Served
 from burnish.runtime import Run
@@ -108,7 +108,7 @@ def test_a_stream_without_a_token_is_a_request_that_failed(
     run: Run, base: ModelArtifact, headlines: DatasetArtifact, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with answering(200, "data: [DONE]\n\n", "text/event-stream") as server:
-        monkeypatch.setattr(latency, "served", lambda *_, **__: nullcontext(server))
+        monkeypatch.setattr(closed_loop, "served", lambda *_, **__: nullcontext(server))
         with pytest.raises(BurnishError, match=r"none of 2 requests; .* ended without a token; 8 were asked for"):
             run(load_served, base, headlines, config=LoadConfig(1, 2, 8))
 

@@ -22,6 +22,7 @@ from burnish.compress.quantize import QuantizeConfig
 from burnish.compress.rounding import Nearest
 from burnish.errors import GateFailed, RecipeError
 from burnish.evaluate.latency import LoadConfig
+from burnish.evaluate.race import RaceConfig
 from burnish.evaluate.score import ScoreConfig
 from burnish.evaluate.served_text import ServedTextConfig
 from burnish.loop.optimize_chain import OptimizeRecipe, optimize_chain, search_key
@@ -66,6 +67,7 @@ def values(tmp_path: Path) -> dict[str, Any]:
         "quality": {"kind": "text_kept", "text": {"num_documents": 4, "max_tokens": 24, "precision": "fp32"}},
         "proxy": {"num_documents": 2, "max_tokens": 16},
         "load": {"concurrency": 2, "num_requests": 4, "max_tokens": 4, "threads": 1},
+        "num_rounds": 0,
         "max_seconds": None,
     }
 
@@ -168,6 +170,31 @@ def test_the_answer_is_the_best_within_the_limits_and_best_yaml_makes_it_again(
     again = optimize_chain(run, fill(OptimizeRecipe, compose_recipe(path, ()).values), clock=server)
     assert sealed(events) == ["report"]
     assert again.read_json("report.json")["answer"] == {**body["answer"], "number": 1}
+
+
+def test_base_and_answer_are_loaded_in_turn_at_the_end(
+    run: Run, values: dict[str, Any], server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, str, RaceConfig]] = []
+
+    def raced(
+        out: Workdir, first: ModelArtifact, second: ModelArtifact, data: DatasetArtifact, *, config: RaceConfig
+    ) -> Draft[ReportArtifact]:
+        asked.append((first.digest, second.digest, config))
+        (out / "loads.json").write_text("[]")
+        return Draft(ReportArtifact, (Measurement("speed_ratio", 2.51, "1", 2, 2.4, 2.6),), "made up")
+
+    monkeypatch.setattr("burnish.loop.optimize_chain.race", raced)
+    report = optimized(run, values, num_rounds=2)
+    body = report.read_json("report.json")
+    base, answer = (body["candidates"][number] for number in (0, body["answer"]["number"]))
+    ((first, second, config),) = asked
+    assert (first, second) == (base["digests"]["served"], answer["digests"]["served"])
+    assert config.num_rounds == 2
+    assert "2.5× the throughput (2.4 to 2.6 in 2 rounds in turn)" in body["headline"]
+    assert report.measurement("throughput_times").value == 2.51
+    assert body["race"][:12] in (report.payload / "index.html").read_text(encoding="utf-8")
+    assert run.store.open(body["race"]).stage.endswith("raced")
 
 
 def test_the_low_end_of_the_quality_decides(run: Run, values: dict[str, Any], server: Server) -> None:

@@ -129,7 +129,7 @@ def _linear_class() -> Any:
 
         def forward(self, x_TI: Any) -> Any:
             if self.input_bits is not None:
-                x_TI = _rounded_inputs(x_TI, self.input_bits)
+                x_TI = rounded_inputs(x_TI, self.input_bits)
             return torch.nn.functional.linear(x_TI, self.weight, self.bias)
 
     return FakeQuantLinear
@@ -229,7 +229,8 @@ def _floats(scaled_OGS: Any, dtype: Any) -> Any:
     return held_OGS + (held_OGS.detach().to(dtype).float() - held_OGS).detach()
 
 
-def _rounded_inputs(x_TI: Any, num_bits: int) -> Any:
+def rounded_inputs(x_TI: Any, num_bits: int) -> Any:
+    """Round what a layer is given to integers with a scale a token, straight through for gradients."""
     most = (1 << (num_bits - 1)) - 1
     exact_TI = x_TI.float()
     still_TI = exact_TI.detach()

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from burnish.artifacts import DatasetArtifact, Draft, ModelArtifact, ReportArtifact
-from burnish.evaluate.latency import LoadConfig, Timing, load_evidence, load_prompts
+from burnish.evaluate.closed_loop import Timing
+from burnish.evaluate.latency import LoadConfig, load_evidence, load_prompts
 from burnish.nn.chat import ChatFormat
 from burnish.nn.precision import Precision, resolve
 from burnish.nn.weights import device, open_model, open_tokenizer, quiet_transformers

@@ -1,24 +1,19 @@
-"""Latency under load: what each request sees, and a closed loop of the stock OpenAI client against the real server."""
+"""Latency under load: requests drawn from held-out text, and what a closed loop of them says of a server."""
 
-import asyncio
 import json
 import random
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from itertools import pairwise
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from burnish.artifacts import DatasetArtifact, Draft, Measurement, ModelArtifact, ReportArtifact
-from burnish.errors import BurnishError, RecipeError
-from burnish.evaluate.served import Served, served
+from burnish.errors import RecipeError
+from burnish.evaluate.closed_loop import Conversation, Timing, load_model
+from burnish.evaluate.served import Activations
 from burnish.learn.running_text import records_with_text
 from burnish.measure.bootstrap import DRAWS, bootstrap
 from burnish.measure.intervals import percentile
-from burnish.runtime import Workdir, need
-
-_TIMEOUT_S = 300.0
+from burnish.runtime import Workdir
 
 
 @dataclass(frozen=True)
@@ -30,6 +25,7 @@ class LoadConfig:
         num_requests: requests that count; warm-up comes on top.
         max_tokens: new tokens of every request, no fewer: end of text is ignored, so that the work is equal.
         threads: compute threads of the engine; None takes every core.
+        activations: of the engine; "float" leaves them unrounded, "auto" rounds them to 8 bits where that is faster.
         max_prompt_characters: of a record's text; None sends it whole, and a server refuses what its context cannot hold.
     """
 
@@ -39,6 +35,7 @@ class LoadConfig:
     seed: int = 0
     threads: int | None = None
     max_prompt_characters: int | None = None
+    activations: Activations = "auto"
 
     def __post_init__(self) -> None:
         is_empty = self.max_prompt_characters is not None and self.max_prompt_characters < 1
@@ -49,28 +46,13 @@ class LoadConfig:
                 "the gap between them) and 1 character, or null for whole prompts"
             )
 
-
-@dataclass(frozen=True)
-class Timing:
-    """What one request saw.
-
-    Attributes:
-        ttft_s: from sending to the first token.
-        gaps_s: between what came and what came next; fewer than tokens where several came together.
-        total_s: from sending to the last token.
-    """
-
-    ttft_s: float
-    gaps_s: list[float]
-    total_s: float
-    num_tokens: int
-
-    def row(self) -> dict[str, Any]:
-        """Give the request as a row of requests.jsonl."""
-        return asdict(self)
+    def ways(self) -> dict[str, Any]:
+        """Give what `load_model` is told of it."""
+        names = ("concurrency", "max_tokens", "threads", "activations")
+        return {name: getattr(self, name) for name in names}
 
 
-def load_prompts(data: DatasetArtifact, config: LoadConfig) -> list[list[dict[str, str]]]:
+def load_prompts(data: DatasetArtifact, config: LoadConfig) -> list[Conversation]:
     """Draw `num_requests` conversations from the test split, each a record's text as the user's turn.
 
     Records are drawn without putting back until all were drawn.
@@ -94,12 +76,8 @@ def load_served(
         BurnishError: the server does not start, or answers no request.
     """
     conversations = load_prompts(prompts, config)
-    with served(model, threads=config.threads) as server:
-        with out.progress("served load", total=len(conversations), unit="requests") as bar:
-            load = asyncio.run(_load(server, conversations, config, bar.advance))
-        peak_bytes = tree_peak_bytes(server.pid)
-    if not load.timings:
-        raise BurnishError(f"the server answered none of {len(conversations)} requests; the first: {load.failures[0]}")
+    with out.progress("served load", total=len(conversations), unit="requests") as bar:
+        load = load_model(model, conversations, **config.ways(), each=bar.advance)
     rows = [timing.row() for timing in load.timings] + [{"error": failure} for failure in load.failures]
     (out / "requests.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     how = (
@@ -107,9 +85,9 @@ def load_served(
         f"{config.max_tokens} tokens each"
     )
     evidence = (
-        *load_evidence(load.timings, load.seconds, peak_bytes, config, how),
+        *load_evidence(load.timings, load.seconds, load.peak_bytes, config, how),
         Measurement("failed_requests", len(load.failures), "1", len(conversations), how=how),
-        Measurement("ready_s", server.ready_s, "s", 1, how="from the start of the server's process to its ready line"),
+        Measurement("ready_s", load.ready_s, "s", 1, how="from the start of the server's process to its ready line"),
     )
     return Draft(ReportArtifact, evidence, f"{model.label} under load: {how}.")
 
@@ -146,89 +124,6 @@ def load_evidence(
         Measurement("num_requests", len(timings), "1", len(timings), how=how),
         Measurement("concurrency", config.concurrency, "1", len(timings), how=how),
     )
-
-
-def tree_peak_bytes(pid: int) -> int:
-    """Add up the highest resident memory that a process and its descendants have had, from /proc.
-
-    Raises:
-        BurnishError: there is no such process, or no /proc.
-    """
-    status = {int(path.parent.name): _status(path) for path in Path("/proc").glob("[0-9]*/status")}
-    tree, found = {pid}, 0
-    while len(tree) > found:
-        found = len(tree)
-        tree |= {child for child, fields in status.items() if int(fields.get("PPid", 0)) in tree}
-    peaks = [status[member]["VmHWM"] for member in tree if "VmHWM" in status.get(member, {})]
-    if not peaks:
-        raise BurnishError(f"process {pid} has no memory to read in /proc; it has ended, or this is not Linux")
-    return sum(int(peak.split()[0]) * 1024 for peak in peaks)
-
-
-def _status(path: Path) -> dict[str, str]:
-    try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:  # it ended meanwhile
-        return {}
-    return {name: value.strip() for name, value in (line.split(":", 1) for line in lines if ":" in line)}
-
-
-@dataclass
-class _Load:
-    timings: list[Timing]
-    failures: list[str]
-    seconds: float = 0.0
-
-
-async def _load(
-    server: Served, conversations: list[list[dict[str, str]]], config: LoadConfig, each: Callable[[], None]
-) -> _Load:
-    openai = need("openai", extra="load")
-    load = _Load([], [])
-    waiting = iter(conversations)
-    loopback = openai.DefaultAsyncHttpxClient(trust_env=False)  # no proxy stands between this machine and itself
-    async with openai.AsyncOpenAI(
-        base_url=f"{server.url}/v1", api_key="none", max_retries=0, timeout=_TIMEOUT_S, http_client=loopback
-    ) as client:
-
-        async def work() -> None:
-            for messages in waiting:
-                try:
-                    load.timings.append(await _timed(client, server.model, messages, config.max_tokens))
-                except (openai.OpenAIError, BurnishError) as error:
-                    load.failures.append(f"{type(error).__name__}: {error}")
-                each()
-
-        warm = [{"role": "user", "content": "warm-up"}]
-        tasks = (_timed(client, server.model, warm, 4) for _ in range(config.concurrency))
-        await asyncio.gather(*tasks, return_exceptions=True)  # what fails here fails below, where it is counted
-        start_s = time.perf_counter()
-        await asyncio.gather(*(work() for _ in range(config.concurrency)))
-        load.seconds = time.perf_counter() - start_s
-    return load
-
-
-async def _timed(client: Any, model: str, messages: list[dict[str, str]], max_tokens: int) -> Timing:
-    start_s = time.perf_counter()
-    moments: list[float] = []
-    num_tokens = 0
-    stream = await client.chat.completions.create(
-        model=model,
-        messages=messages,
-        max_tokens=max_tokens,
-        temperature=0,
-        stream=True,
-        stream_options={"include_usage": True},
-        extra_body={"ignore_eos": True, "return_token_ids": True},  # then every token is sent, seen or not
-    )
-    async for chunk in stream:
-        if chunk.choices:
-            moments.append(time.perf_counter())
-        elif chunk.usage is not None:
-            num_tokens = chunk.usage.completion_tokens
-    if not moments:
-        raise BurnishError(f"the stream of model {model} ended without a token; {max_tokens} were asked for")
-    return Timing(moments[0] - start_s, [b - a for a, b in pairwise(moments)], moments[-1] - start_s, num_tokens)
 
 
 def _of_requests(name: str, values_s: list[float], share: float, how: str) -> Measurement:

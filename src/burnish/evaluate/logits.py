@@ -5,7 +5,7 @@ Legend: T tokens, V vocabulary.
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from burnish.nn.attention import attention_of
 from burnish.nn.forward import logits_at
@@ -15,6 +15,7 @@ from burnish.runtime import need
 if TYPE_CHECKING:
     import numpy as np
 
+Arithmetic = Literal["auto", "float", "exact"]
 Logits = Callable[[Sequence[int]], "np.ndarray"]  # T ids -> (T, V) float32
 
 
@@ -25,28 +26,28 @@ def adapter_logits(base: Path, adapter: Path) -> Logits:
         model = peft.PeftModel.from_pretrained(
             open_model(base, precision="fp32", sees=attention_of(adapter)), adapter
         ).eval()
-    return _torch_logits(model)
+    return logits_of(model)
 
 
 def model_logits(folder: Path) -> Logits:
     """Open a model of the Hugging Face layout in float32."""
-    return _torch_logits(open_model(folder, precision="fp32"))
+    return logits_of(open_model(folder, precision="fp32"))
 
 
-def openvino_logits(folder: Path, *, precision: str | None = None) -> Logits:
+def openvino_logits(folder: Path, *, arithmetic: Arithmetic = "auto") -> Logits:
     """Open a compressed model in OpenVINO itself, without the serving layer.
 
     Args:
         folder: holds openvino_model.xml.
-        precision: of the arithmetic, such as "f32" (then activations are not rounded either); None leaves
-            it to the engine, as in serving.
+        arithmetic: "auto" is the engine's own, as in serving; "float" rounds no activations to 8 bits; "exact" is
+            float32 throughout.
     """
     import numpy as np
 
     core = need("openvino", extra="compress").Core()
-    options = {}
-    if precision is not None:
-        options = {"INFERENCE_PRECISION_HINT": precision, "DYNAMIC_QUANTIZATION_GROUP_SIZE": "0"}
+    options = {} if arithmetic == "auto" else {"DYNAMIC_QUANTIZATION_GROUP_SIZE": "0"}
+    if arithmetic == "exact":
+        options["INFERENCE_PRECISION_HINT"] = "f32"
     compiled = core.compile_model(core.read_model(folder / "openvino_model.xml"), "CPU", options)
     request = compiled.create_infer_request()
 
@@ -75,7 +76,8 @@ def greedy(logits: Logits, ids: Sequence[int], *, max_tokens: int, stop: int) ->
     return grown[len(ids) :]
 
 
-def _torch_logits(model: Any) -> Logits:
+def logits_of(model: Any) -> Logits:
+    """Read with an opened model."""
     torch = need("torch", extra="train")
 
     def logits(ids: Sequence[int]) -> "np.ndarray":

@@ -50,7 +50,7 @@ def open_exported(folder: Path, *, max_tokens: int) -> Runtime:
         MissingExtra: the runtime is not installed.
     """
     if (folder / "openvino_model.xml").exists():
-        return Runtime("OpenVINO, float32 arithmetic", openvino_logits(folder, precision="f32"), _tokenizer(folder))
+        return Runtime("OpenVINO, float32 arithmetic", openvino_logits(folder, arithmetic="exact"), _tokenizer(folder))
     if (folder / "model.onnx").exists():
         return Runtime("onnxruntime", onnx_logits(folder), _tokenizer(folder))
     if (folder / "model.gguf").exists():

@@ -1,11 +1,11 @@
 """The whole chain under one search: a base, text of its domain and limits in; the served model that meets them out."""
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Literal
 
-from burnish.artifacts import Artifact, ReportArtifact
+from burnish.artifacts import Artifact, DatasetArtifact, ReportArtifact
 from burnish.artifacts.digest import json_digest, plain
 from burnish.data.clean import CleanConfig
 from burnish.data.collect import CollectConfig
@@ -14,6 +14,7 @@ from burnish.data.select import SelectConfig
 from burnish.data.split import SplitConfig
 from burnish.errors import ArtifactError, GateFailed, RecipeError
 from burnish.evaluate.latency import LoadConfig
+from burnish.evaluate.race import RaceConfig, race
 from burnish.loop.curate import curate
 from burnish.loop.gated import Gated
 from burnish.loop.optimizing.answer import found_of
@@ -24,6 +25,7 @@ from burnish.loop.optimizing.quality import Judge, Proxy, Quality, TextKept, ref
 from burnish.loop.optimizing.seek import seek
 from burnish.loop.optimizing.space import Candidate, Space
 from burnish.loop.optimizing.way import Outcome, Way
+from burnish.report.optimize_found import Found
 from burnish.report.optimize_page import OptimizePageConfig, Optimum, write_optimize_page
 from burnish.runtime import Run
 from burnish.runtime.code import code_digest
@@ -46,6 +48,8 @@ class OptimizeRecipe:
         quality: text_kept (1 over the perplexity ratio) or task_accuracy (a labelled task).
         proxy: when a candidate is given up before it is served.
         load: what each candidate serves; its threads are the candidate's.
+        num_rounds: at the end the base and the answer are loaded in turn so many times, for what they say of each other
+            hangs on what else the machine does; 0 leaves it out.
         max_seconds: for the whole search, those of the same search before a stop counted; null sets no end.
         max_candidates: at most so many tried for these limits and this preference; null sets no end.
         seed: a recipe's other seeds refer to this one (`${seed}`).
@@ -64,6 +68,7 @@ class OptimizeRecipe:
     quality: Quality = field(default_factory=TextKept)
     proxy: Proxy = field(default_factory=Proxy)
     load: LoadConfig = field(default_factory=LoadConfig)
+    num_rounds: int = 3
     max_seconds: float | None = 3600.0
     max_candidates: int | None = None
     report: OptimizePageConfig = field(default_factory=OptimizePageConfig)
@@ -72,6 +77,8 @@ class OptimizeRecipe:
 
     def __post_init__(self) -> None:
         Budget(self.max_seconds)  # refuses what is no time
+        if self.num_rounds < 0:
+            raise RecipeError(f"num_rounds is {self.num_rounds}; it must be at least 0, which races nothing")
         if self.max_candidates is not None and self.max_candidates < 1:
             raise RecipeError(f"max_candidates is {self.max_candidates}; it must be at least 1, or null for no end")
 
@@ -92,14 +99,15 @@ def optimize_chain(run: Run, recipe: OptimizeRecipe, *, clock: Clock = time.mono
         return _planned(run, recipe, way)
     board = _open(run, recipe, search_key(recipe, judge))
     budget.spent_before_s = board.spent_s
+    budget.reserved_s = 2 * recipe.num_rounds * run.store.open(reference.digests["load"]).manifest.seconds
     try:
         tell = partial(_tell, run, recipe, board)
         ended = seek(board, way, recipe.limits, budget, tell, max_candidates=recipe.max_candidates)
-        found = found_of(recipe, reference, board.records, ended)
+        found = _raced(run, recipe, data, found_of(recipe, reference, board.records, ended), board)
         _warn_of_failed(run, board)
     finally:
         board.close()
-    digests = {digest for row in found.rows for _, digest in row.digests}
+    digests = {digest for row in found.rows for _, digest in row.digests} | ({found.race} if found.race else set())
     made = [artifact for digest in sorted(digests) if (artifact := run.store.find(digest)) is not None]
     first: list[Artifact] = [data, base, judge.beside]
     report = run(
@@ -108,6 +116,17 @@ def optimize_chain(run: Run, recipe: OptimizeRecipe, *, clock: Clock = time.mono
     if found.answer is None:
         raise GateFailed(f"{found.verdict} The page: {report.payload / 'index.html'}")
     return report
+
+
+def _raced(run: Run, recipe: OptimizeRecipe, data: DatasetArtifact, found: Found, board: Board) -> Found:
+    """Load the base and the answer in turn."""
+    if found.answer is None or not recipe.num_rounds:
+        return found
+    answer = next(each for each in board.records if each.number == found.answer)
+    base = found.rows[0].digest("served")
+    first, second = (run.store.open(digest) for digest in (base, answer.outcome.digests["served"]))
+    loads = RaceConfig(recipe.load, replace(recipe.load, threads=answer.candidate.threads), recipe.num_rounds)
+    return replace(found, race=run(race, first, second, data, config=loads, label="base and answer in turn").digest)
 
 
 def _planned(run: Run, recipe: OptimizeRecipe, way: Way) -> ReportArtifact:

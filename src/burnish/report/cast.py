@@ -50,6 +50,7 @@ STAGE_WORDS = {
     "burnish.evaluate.score.score_served": "Served model, quality",
     "burnish.evaluate.parity.check_parity": "Hand-over parity",
     "burnish.evaluate.latency.load_served": "Served model, load",
+    "burnish.evaluate.race.race": "Base and answer in turn",
     "burnish.evaluate.generate.load_generate": "Base model, load",
 }
 

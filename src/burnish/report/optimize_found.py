@@ -44,6 +44,7 @@ class Found:
         min_quality, max_p99_ms: limits that the chart draws.
         ended: why the search ended.
         recipe: best.yaml; empty where there is no answer.
+        race: digest of what the base and the answer did in turn; empty where they were not loaded so.
     """
 
     rows: tuple[Row, ...]
@@ -57,3 +58,4 @@ class Found:
     max_p99_ms: float | None
     ended: str
     recipe: str
+    race: str = ""

@@ -1,7 +1,7 @@
 """The report stage of a search over the whole chain: one page that needs no network, its JSON, and best.yaml."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -101,15 +101,16 @@ def _evidence(view: OptimizeView) -> tuple[Measurement, ...]:
         Measurement(f"answer_{_named(name, view)}", m.value, m.unit, m.n, m.low, m.high, m.how)
         for name, m in answer.figures.items()
     ]
+    raced = () if view.speed is None else (replace(view.speed, name="throughput_times"),)
     times = [
         Measurement(name, above / below, "1", 1, how=how)
         for name, how, above, below in (
-            ("throughput_times", "the answer's over the base's, at one load", *_pair(answer, view.reference, "throughput_tokens_per_s")),
+            *(() if raced else (("throughput_times", "the answer's over the base's, at one load", *_pair(answer, view.reference, "throughput_tokens_per_s")),)),
             ("size_times", "the base's over the answer's, both exported", *_pair(view.reference, answer, "size_bytes")),
         )
         if above is not None and below
     ]  # fmt: skip
-    return (*counts, *figures, *times)
+    return (*counts, *figures, *raced, *times)
 
 
 def _named(name: str, view: OptimizeView) -> str:

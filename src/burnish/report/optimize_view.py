@@ -49,7 +49,11 @@ class Shown:
 
 @dataclass(frozen=True)
 class OptimizeView:
-    """Hold the whole page."""
+    """Hold the whole page.
+
+    Attributes:
+        speed: throughput of the answer over the base's, loaded in turn; None where they were not.
+    """
 
     title: str
     when: str
@@ -58,6 +62,7 @@ class OptimizeView:
     nodes: tuple[Node, ...]
     machines: tuple[Machine, ...]
     methods: tuple[Methods, ...]
+    speed: Measurement | None = None
 
     @property
     def reference(self) -> Shown:
@@ -94,7 +99,7 @@ class OptimizeView:
         if answer is None:
             return self.found.verdict
         parts = [
-            _times(answer, self.reference, "throughput_tokens_per_s", "the throughput"),
+            self._faster(answer),
             _times(self.reference, answer, "size_bytes", "smaller"),
         ]
         limits = f" within {', '.join(self.found.limits)}" if self.found.limits else ""
@@ -104,6 +109,14 @@ class OptimizeView:
             f"latency P99 {answer.shown('latency_p99_ms')}, memory {answer.shown('memory_bytes')}; the best for "
             f"{self.found.prefer} of {plural(len(self.candidates) - 1, 'candidate')}{limits}."
         )
+
+    def _faster(self, answer: Shown) -> str:
+        """Say how much faster the answer is: as both did in turn, else at the moments when each was measured."""
+        if self.speed is None or self.speed.low is None or self.speed.high is None:
+            return _times(answer, self.reference, "throughput_tokens_per_s", "the throughput")
+        low, high = (significant(each, 2) for each in (self.speed.low, self.speed.high))
+        between = f" ({low} to {high} in {self.speed.n} rounds in turn)" if low != high else ""
+        return f"{significant(self.speed.value, 2)}× the throughput{between}"
 
 
 def read_optimize(artifacts: Sequence[Artifact], found: Found, *, title: str) -> OptimizeView:
@@ -123,6 +136,7 @@ def read_optimize(artifacts: Sequence[Artifact], found: Found, *, title: str) ->
         lineage(cast),
         machines(tuple(artifacts)),
         tuple(Methods(words_for(a.stage), a.digest[:12], a.evidence) for a in shown if a.evidence),
+        by_digest[found.race].measurement("speed_ratio") if found.race else None,
     )
 
 
@@ -136,6 +150,7 @@ def as_json(view: OptimizeView) -> dict[str, Any]:
         "limits": list(view.found.limits),
         "prefer": view.found.prefer,
         "ended": view.found.ended,
+        "race": view.found.race or None,
         "answer": None if answer is None else {"number": answer.row.number, **dict(answer.row.digests)},
         "candidates": [
             {

@@ -31,11 +31,13 @@ class Budget:
         max_seconds: for the whole search; None sets no end.
         spent_before_s: by the same search before it was stopped.
         clock: tells seconds; only differences matter.
+        reserved_s: for what comes after the search.
     """
 
     max_seconds: float | None = None
     spent_before_s: float = 0.0
     clock: Clock = time.monotonic
+    reserved_s: float = 0.0
     _seconds_a_unit: dict[str, list[float]] = field(default_factory=dict)
     _seconds: list[float] = field(default_factory=list)
     _begun_s: float = field(init=False)
@@ -52,8 +54,8 @@ class Budget:
 
     @property
     def left_s(self) -> float:
-        """Give the seconds that are left."""
-        return float("inf") if self.max_seconds is None else self.max_seconds - self.spent_s
+        """Give the seconds that are left of the search."""
+        return float("inf") if self.max_seconds is None else self.max_seconds - self.reserved_s - self.spent_s
 
     def note(self, part: Part, seconds: float) -> None:
         """Remember how long a part took."""
