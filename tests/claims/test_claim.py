@@ -25,7 +25,7 @@ def test_a_figure_holds_or_falls_short_only_where_the_whole_interval_does(ends: 
     assert (verdict is Verdict.HOLDS) == (low >= published)
     assert (verdict is Verdict.FALLS_SHORT) == (high < published)
     assert (verdict is Verdict.UNDECIDED) == (low < published <= high)
-    assert show(published, "gain", digits=0) in why
+    assert Figure("x", "x", published, "gain").show(published) in why
 
 
 def test_an_exact_value_is_judged_by_itself() -> None:
@@ -89,3 +89,22 @@ def test_every_claim_is_a_module_of_its_own_and_in_the_documentation() -> None:
     for claim in all_claims():
         assert f"| {claim.id} " in page
         assert claim.stage.__module__.rsplit(".", 1)[-1].startswith(f"{claim.id.lower()}_")
+
+
+@pytest.mark.parametrize(
+    ("published", "form", "written", "ours_written"),
+    [
+        (0.92, "share", "92 %", "91.4 %"),
+        (0.001, "share", "0.1 %", "91.4 %"),
+        (-0.0005, "gain", "−0.05 %", "+91.37 %"),
+        (-0.012, "gain", "−1.2 %", "+91.4 %"),
+        (1 / 1.12, "share", "89 %", "91.4 %"),
+        (2.3, "times", "2.3×", "0.91×"),
+    ],
+)
+def test_published_figures_are_written_as_they_were(
+    published: float, form: Form, written: str, ours_written: str
+) -> None:
+    figure = Figure("x", "x", published, form)
+    assert figure.show(published) == written
+    assert figure.show(0.9137) == ours_written

@@ -12,6 +12,7 @@ from burnish.runtime import Run, Workdir
 
 SOURCE = "the field's guides"
 READING = "reading.json"
+_MOST_DIGITS = 2  # after the point, that people publish shares of a hundred with
 
 Form = Literal["share", "gain", "drop", "times"]
 
@@ -59,9 +60,12 @@ class Figure:
     incomparable: str = ""
 
     def show(self, value: float) -> str:
-        """Write a value; what reads 92 % was published so, ours has one digit more."""
-        is_small = self.form == "share" and value < 0.01  # 0.1 % is published with its digit
-        return show(value, self.form, digits=0 if value == self.published and not is_small else 1)
+        """Write a value; what was published has its own digits, ours one more than none."""
+        if self.form == "times":
+            return f"{value:g}×" if value == self.published else show(value, "times")
+        written = len(f"{100 * self.published:.6g}".partition(".")[2])
+        digits = written if written <= _MOST_DIGITS else 0  # else it is a quotient of ours, not what was written
+        return show(value, self.form, digits=digits if value == self.published else max(1, digits))
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from dataclasses import replace
 from burnish.artifacts import Artifact, Draft, Measurement, ReportArtifact
 from burnish.claims.bench import FormsConfig
 from burnish.claims.claim import Claim, Figure, write_reading
+from burnish.claims.forms import named
 from burnish.claims.given_recipe import given_recipe, made_by, parents_of
 from burnish.evaluate.generate import load_generate
 from burnish.evaluate.latency import load_served
@@ -35,13 +36,16 @@ def measure_chain(
     seconds = max(1e-3, sum(each.manifest.seconds for each in (page, *made)))
     accuracy = after.measurement("accuracy_frac")
     change = accuracy.value - before.measurement("accuracy_frac").value
-    evidence = (
-        _ratio("speed_ratio", rates[1], rates[0]),
-        _flipped("latency_saved_frac", _ratio("", waits[1], waits[0])),
-        replace(accuracy, name="accuracy_frac"),
-        Measurement("accuracy_change_frac", change, "1", accuracy.n, how="served outcome less base"),
-        _flipped("cost_saved_frac", _ratio("", rates[0], rates[1])),
-        Measurement("three_days_ratio", _THREE_DAYS_S / seconds, "1", 1, how=f"three days over {seconds:,.0f} s"),
+    evidence = named(
+        "chain",
+        (
+            _ratio("speed_ratio", rates[1], rates[0]),
+            _flipped("latency_saved_frac", _ratio("", waits[1], waits[0])),
+            accuracy,
+            Measurement("accuracy_change_frac", change, "1", accuracy.n, how="served outcome less base"),
+            _flipped("cost_saved_frac", _ratio("", rates[0], rates[1])),
+            Measurement("three_days_ratio", _THREE_DAYS_S / seconds, "1", 1, how=f"three days over {seconds:,.0f} s"),
+        ),
     )
     setting = (
         f"{RECIPE}: SmolLM2-135M tuned on sarcasm headlines, quantised, served by OpenVINO, beside the base in plain "
@@ -83,11 +87,10 @@ CLAIM = Claim(
     published="deployed within 3 days; throughput 3.2×, latency −45 %, accuracy ≥ 90 %, cost −60 %",
     method=f"`burnish run {RECIPE}`: its outcome beside its base, as its report measures them, and the time that it took.",
     figures=(
-        Figure("speed_ratio", "throughput served", 3.2, "times"),
-        Figure("latency_saved_frac", "median latency of a request", 0.45, "drop"),
-        Figure("accuracy_frac", "accuracy of the task", 0.90, "share"),
-        Figure("cost_saved_frac", "cost a token", 0.60, "drop"),
-        Figure("three_days_ratio", "three days over the time from text to server", 1.0, "times"),
+        Figure("chain_speed_ratio", "throughput served", 3.2, "times"),
+        Figure("chain_latency_saved_frac", "median latency of a request", 0.45, "drop"),
+        Figure("chain_accuracy_frac", "accuracy of the task", 0.90, "share"),
+        Figure("chain_cost_saved_frac", "cost a token", 0.60, "drop"),
     ),
     stage=measure_chain,
     measure=_measure,
