@@ -39,8 +39,7 @@ class Row:
         """Give the row for programs; shares are in [0, 1]."""
         ours = None
         if self.ours is not None:
-            m = self.ours
-            ours = {"value": m.value, "low": m.low, "high": m.high, "n": m.n, "how": m.how}
+            ours = _plain(self.ours)
         figure = {"name": self.figure.name, "what": self.figure.what, "published": self.figure.published}
         return {**figure, "ours": ours, "verdict": self.verdict.value, "why": self.why}
 
@@ -109,7 +108,13 @@ class Reading:
             "measured": None if self.artifact is None else {"on": self.when, "digest": self.artifact.digest},
             "is_current": self.is_current,
             "figures": [row.as_json() for row in self.rows],
+            "others": {m.name: {"unit": m.unit, **_plain(m)} for m in self.others},
+            "environment": None if self.artifact is None else self.artifact.manifest.environment,
         }
+
+
+def _plain(m: Measurement) -> dict[str, Any]:
+    return {"value": m.value, "low": m.low, "high": m.high, "n": m.n, "how": m.how}
 
 
 def last_readings(claims: Iterable[Claim], store: Store | None) -> tuple[Reading, ...]:
