@@ -183,3 +183,5 @@ def test_the_engine_rounds_activations_where_it_may(tmp_path: Path) -> None:
     assert kept == pytest.approx(exact, abs=0.3)
     if "avx512_vnni" in Path("/proc/cpuinfo").read_text(encoding="ascii"):  # else there is nothing to round for
         assert kept != rounded
+    save_openvino(Source.read(twin), tmp_path, rounds_activations=False)
+    assert served_logprobs(tmp_path, EngineSettings(num_threads=1)) == kept  # the file says so itself

@@ -36,10 +36,9 @@ def test_the_ratio_is_the_median_of_rounds_in_turn(
         return Loaded([Timing(0.1, [0.1], spent_s, 8)], [], spent_s)
 
     monkeypatch.setattr(racing, "load_model", loaded)
-    second = replace(LOAD, threads=1, activations="float")
+    second = replace(LOAD, threads=1)
     found = run(race, served_tiny, served_tiny, headlines, config=RaceConfig(LOAD, second))
     assert [ways["threads"] for ways in asked] == [None, 1] * 3
-    assert [ways["activations"] for ways in asked] == ["auto", "float"] * 3
     speed = found.measurement("speed_ratio")
     assert (speed.value, speed.low, speed.high, speed.n) == (2.5, 2.0, 3.0, 3)
     assert found.measurement("latency_saved_frac").value == pytest.approx(0.6)

@@ -187,17 +187,31 @@ def test_a_bound_on_a_form_is_held(run: Run, values: dict[str, Any]) -> None:
 def test_the_matrix_serves_every_scheme(run: Run, values: dict[str, Any], events: list[Event]) -> None:
     del values["check"]
     load = {"concurrency": 2, "num_requests": 2, "max_tokens": 4}
-    recipe = fill(MatrixRecipe, values | {"schemes": {"int8": {}, "int4": INT4}, "load": load})
+    loop = {"num_steps": 2, "row_tokens": 32, "validate_every_steps": 2, "snapshot_every_steps": 1}
+    floats = {"precision": "fp32", "teacher_precision": "fp32"}
+    hybrid = {**INT4, **floats, "activation_bits": 8, "loop": loop, "validation_records": 2}
+    trained = {"hybrid": hybrid}
+    named = {"schemes": {"int8": {}, "int4": INT4}, "trained": trained, "float_activations": ["int8"]}
+    recipe = fill(MatrixRecipe, values | named | {"load": load})
     report = matrix_chain(run, recipe)
     forms = {form["name"]: form["figures"] for form in report.read_json("report.json")["forms"]}
-    assert list(forms) == ["float32", "int8", "int4"]
+    assert list(forms) == ["float32", "int8", "int8, float activations", "int4", "hybrid"]
     for name in forms:
         assert forms[name]["throughput_tokens_per_s"]["value"] > 0
+        assert forms[name]["text_kept_frac"]["value"] == pytest.approx(1, abs=0.2)
+    assert "perplexity_ratio" not in forms["int8, float activations"]  # its weights are read in memory as int8's
+    assert "Text kept, served" in report.read_json("report.json")["columns"]
     assert forms["int8"]["kl_nats"]["value"] < forms["int4"]["kl_nats"]["value"]
     assert _called(events) == set(recipe.labels())
     with pytest.raises(
-        RecipeError, match=r"'float32 quality'; there are: collect, .*, base, float32 served, float32 load, i"
+        RecipeError,
+        match=r"'float32 quality'; there are: collect, .*, base, base reading, float32 served, float32 text, f",
     ):
         fill(MatrixRecipe, values | {"schemes": {"int8": {}}, "gates": {"float32 quality": {}}})
-    with pytest.raises(RecipeError, match="schemes is empty"):
-        fill(MatrixRecipe, values | {"schemes": {}})
+    for change, words in (
+        ({"schemes": {}}, "schemes and trained are empty"),
+        ({"schemes": {"a": {}}, "trained": {"a": {}}}, "'a' is in schemes and in trained; rename one"),
+        ({"schemes": {"a": {}}, "float_activations": ["b"]}, "'b' is no scheme; there are: a"),
+    ):
+        with pytest.raises(RecipeError, match=words):
+            fill(MatrixRecipe, values | change)

@@ -1,7 +1,7 @@
 """The bench of the compression claims: one model, one text, and each smaller form read and raced against the whole."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from burnish.artifacts import Artifact, DatasetArtifact, Measurement, ModelArtifact, ReportArtifact
 from burnish.claims.forms import ReadConfig, compared, named, read_form
@@ -15,7 +15,6 @@ from burnish.data.split import ByCount, SplitConfig, split
 from burnish.errors import RecipeError
 from burnish.evaluate.latency import LoadConfig
 from burnish.evaluate.race import RaceConfig, race
-from burnish.evaluate.served import Activations
 from burnish.learn.loop import LoopConfig
 from burnish.nn.weights import device
 from burnish.runtime import Run
@@ -25,9 +24,11 @@ SETTING = "SmolLM2-135M on held-out manual pages, read and served by OpenVINO on
 NOTES = (
     "The guides name neither model, text nor machine; their points are of an unnamed measure, ours are of next tokens named "
     "rightly on text that was not trained on.",
-    "Speed is set beside the float32 weights in the same engine, which computes in bfloat16 where the processor can: "
-    "plain transformers is slower than that by more than the published factors.",
+    "Speed is set beside the float32 weights in the same engine, which computes in bfloat16 where the processor can; the "
+    "guides do not say what theirs is beside.",
 )
+
+_SERVED = Openvino()
 
 
 @dataclass(frozen=True)
@@ -67,13 +68,13 @@ class Bench:
         reading = run(read_form, whole, data, config=ReadConfig(arithmetic="exact"), label=f"{claim} base read")
         return Bench(run, claim, seed, data, base, whole, reading)
 
-    def form(self, name: str, model: ModelArtifact, activations: Activations = "auto") -> tuple[Artifact, ...]:
+    def form(self, name: str, model: ModelArtifact, target: Openvino = _SERVED) -> tuple[Artifact, ...]:
         """Write a form for the engine, read the text with it there, and race it against the whole model."""
-        served = self.run(export, model, config=ExportConfig(Openvino()), label=f"{self.claim} {name} served")
+        served = self.run(export, model, config=ExportConfig(target), label=f"{self.claim} {name} served")
         label = f"{self.claim} {name}"
-        read = self.run(read_form, served, self.data, config=ReadConfig(arithmetic=activations), label=f"{label} read")
-        first = LoadConfig(concurrency=8, num_requests=24, max_tokens=64, max_prompt_characters=500, seed=self.seed)
-        config = RaceConfig(first, replace(first, activations=activations))
+        read = self.run(read_form, served, self.data, config=ReadConfig(), label=f"{label} read")
+        load = LoadConfig(concurrency=8, num_requests=24, max_tokens=64, max_prompt_characters=500, seed=self.seed)
+        config = RaceConfig(load)
         raced = self.run(race, self.whole, served, self.data, config=config, label=f"{label} race")
         return read, raced
 

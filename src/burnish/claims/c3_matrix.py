@@ -4,6 +4,7 @@ from burnish.artifacts import Draft, ReportArtifact
 from burnish.claims.bench import NOTES, SETTING, Bench, FormsConfig, evidence_of
 from burnish.claims.c2_qat import trained_on_grid
 from burnish.claims.claim import Claim, Figure, write_reading
+from burnish.compress.export.write import Openvino
 from burnish.compress.quantize import QuantizeConfig, quantize
 from burnish.runtime import Run, Workdir
 
@@ -26,7 +27,7 @@ def _measure(run: Run, seed: int) -> ReportArtifact:
     bench = Bench.of(run, CLAIM.id, seed)
     int8 = run(quantize, bench.base, config=QuantizeConfig(), label="C3 int8")
     forms = (
-        *bench.form(FORMS[0], int8, "float"),
+        *bench.form(FORMS[0], int8, Openvino("float")),
         *bench.form(FORMS[1], int8),
         *bench.form(FORMS[2], trained_on_grid(bench)),
     )

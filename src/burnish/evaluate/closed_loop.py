@@ -10,7 +10,7 @@ from typing import Any
 
 from burnish.artifacts import ModelArtifact
 from burnish.errors import BurnishError
-from burnish.evaluate.served import Activations, Served, served
+from burnish.evaluate.served import Served, served
 from burnish.runtime import need
 
 _TIMEOUT_S = 300.0
@@ -61,7 +61,6 @@ def load_model(
     concurrency: int,
     max_tokens: int,
     threads: int | None,
-    activations: Activations,
     each: Callable[[], None],
 ) -> Loaded:
     """Serve a model and ask it all conversations, so many at once; `each` is called after every answer.
@@ -69,7 +68,7 @@ def load_model(
     Raises:
         BurnishError: the server does not start, or answers no request.
     """
-    with served(model, threads=threads, activations=activations) as server:
+    with served(model, threads=threads) as server:
         load = asyncio.run(_load(server, conversations, concurrency, max_tokens, each))
         load.peak_bytes, load.ready_s = tree_peak_bytes(server.pid), server.ready_s
     if not load.timings:

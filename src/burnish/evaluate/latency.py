@@ -9,7 +9,6 @@ from typing import Any
 from burnish.artifacts import DatasetArtifact, Draft, Measurement, ModelArtifact, ReportArtifact
 from burnish.errors import RecipeError
 from burnish.evaluate.closed_loop import Conversation, Timing, load_model
-from burnish.evaluate.served import Activations
 from burnish.learn.running_text import records_with_text
 from burnish.measure.bootstrap import DRAWS, bootstrap
 from burnish.measure.intervals import percentile
@@ -25,7 +24,6 @@ class LoadConfig:
         num_requests: requests that count; warm-up comes on top.
         max_tokens: new tokens of every request, no fewer: end of text is ignored, so that the work is equal.
         threads: compute threads of the engine; None takes every core.
-        activations: of the engine; "float" leaves them unrounded, "auto" rounds them to 8 bits where that is faster.
         max_prompt_characters: of a record's text; None sends it whole, and a server refuses what its context cannot hold.
     """
 
@@ -35,7 +33,6 @@ class LoadConfig:
     seed: int = 0
     threads: int | None = None
     max_prompt_characters: int | None = None
-    activations: Activations = "auto"
 
     def __post_init__(self) -> None:
         is_empty = self.max_prompt_characters is not None and self.max_prompt_characters < 1
@@ -48,7 +45,7 @@ class LoadConfig:
 
     def ways(self) -> dict[str, Any]:
         """Give what `load_model` is told of it."""
-        names = ("concurrency", "max_tokens", "threads", "activations")
+        names = ("concurrency", "max_tokens", "threads")
         return {name: getattr(self, name) for name in names}
 
 

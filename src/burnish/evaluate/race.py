@@ -18,7 +18,7 @@ class RaceConfig:
 
     Attributes:
         first: load of the first, which the second is set beside.
-        second: of the second; threads and activations may differ, what is asked may not. null is the first's.
+        second: of the second; threads may differ, what is asked may not. null is the first's.
         num_rounds: each loads both, one after the other.
     """
 

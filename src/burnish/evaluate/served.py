@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import IO, Any, Literal
+from typing import IO, Any
 from urllib.parse import urlsplit
 
 from burnish.artifacts import ModelArtifact
@@ -26,8 +26,6 @@ _PARALLEL = 8
 _READY_WITHIN_S = 120.0
 _ANSWER_WITHIN_S = 120.0
 _LAST_LINES = 3  # of the server's log, in an error
-
-Activations = Literal["auto", "float"]
 
 
 @dataclass(frozen=True)
@@ -155,7 +153,7 @@ class Served:
 
 
 @contextmanager
-def served(model: ModelArtifact, *, threads: int | None = None, activations: Activations = "auto") -> Iterator[Served]:
+def served(model: ModelArtifact, *, threads: int | None = None) -> Iterator[Served]:
     """Serve a compressed model on a free port of this machine, and stop the server at the end.
 
     Raises:
@@ -164,7 +162,6 @@ def served(model: ModelArtifact, *, threads: int | None = None, activations: Act
     command = [sys.executable, "-m", _SERVER, str(model.payload), "--port", "0", "--until-stdin-ends"]
     if threads is not None:
         command += ["--threads", str(threads)]
-    command += ["--activations", activations]
     start_s = time.monotonic()
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as log:  # a pipe that nobody reads would fill
         # Its standard input ends with this process, however that ends, and so the server does too.

@@ -22,6 +22,7 @@ COLUMNS = (
     ("kl_nats", "KL, nats"),
     ("top1_agreement_frac", "Same first token"),
     ("bits_per_byte", "Bits a byte"),
+    ("text_kept_frac", "Text kept, served"),
     ("logit_difference_max", "Export differs by"),
     ("throughput_tokens_per_s", "Tokens a second"),
     ("ttft_p50_ms", "First token"),

@@ -17,8 +17,9 @@ from burnish.report.view import Methods
 QUALITY = "burnish.evaluate.text_quality.compare_on_text"
 CHECK = "burnish.evaluate.exported.check_export"
 LOAD = "burnish.evaluate.latency.load_served"
+TEXT = "burnish.evaluate.served_text.compare_served"
 DRAFT = "burnish.evaluate.speculative.measure_draft"
-_OF = {QUALITY: 1, CHECK: 1, LOAD: 0, DRAFT: 1}  # which parent of a report is the form that it measured
+_OF = {QUALITY: 1, CHECK: 1, LOAD: 0, TEXT: 1, DRAFT: 1}  # which parent of a report is the form that it measured
 _UNITS = {"kl_nats": "", "perplexity_ratio": ""}
 _ALIKE = 1.01  # up to so many times as large is no larger: a line more in a configuration
 
@@ -191,5 +192,6 @@ def _figures(model: Artifact, reports: Sequence[Artifact]) -> dict[str, Measurem
         place = _OF[report.stage]
         parents = report.manifest.parents
         if place < len(parents) and parents[place].digest == model.digest:
-            figures |= {m.name: m for m in report.evidence}
+            # the server's own reading has one name more: the others are those of the reading in memory
+            figures |= {m.name: m for m in report.evidence if report.stage != TEXT or m.name == "text_kept_frac"}
     return figures

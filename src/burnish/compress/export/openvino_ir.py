@@ -26,21 +26,23 @@ if TYPE_CHECKING:
 Weights = Mapping[str, "np.ndarray | Placed"]
 
 
-def save_openvino(source: Source, out: Path) -> Written:
+def save_openvino(source: Source, out: Path, *, rounds_activations: bool = True) -> Written:
     """Write a model in OpenVINO's form; the tokenizer is not copied.
 
     Args:
         source: what lies on grids is placed on the engine's own, number for number.
         out: must exist; gets `openvino_model.xml` and `openvino_model.bin`.
+        rounds_activations: may the engine do so.
 
     Raises:
         BurnishError: a weight or a grid has no place in the export.
         ArtifactError: a weight no longer lies on its grid.
     """
     weights = {name: source.weight(name) for name in source.files}
-    need("openvino", extra="compress").save_model(
-        build_model(weights, source.config), out / "openvino_model.xml", compress_to_fp16=False
-    )
+    model = build_model(weights, source.config)
+    if not rounds_activations:
+        model.set_rt_info(0, ["runtime_options", "DYNAMIC_QUANTIZATION_GROUP_SIZE"])
+    need("openvino", extra="compress").save_model(model, out / "openvino_model.xml", compress_to_fp16=False)
     return Written({name: str(w.grid) if isinstance(w, Placed) else "float32" for name, w in weights.items()})
 
 

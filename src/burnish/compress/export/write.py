@@ -22,7 +22,14 @@ FORMS = "export.json"  # which form each weight has taken
 
 @dataclass(frozen=True)
 class Openvino:
-    """OpenVINO IR: the form that burnish serves on CPUs, and what OpenVINO GenAI opens."""
+    """OpenVINO IR: the form that burnish serves on CPUs, and what OpenVINO GenAI opens.
+
+    Attributes:
+        activations: "auto" lets the engine round them to 8 bits where that is faster (dynamic quantisation); "float" is
+            written into the file, and every OpenVINO keeps to it.
+    """
+
+    activations: Literal["auto", "float"] = "auto"
 
 
 @dataclass(frozen=True)
@@ -110,8 +117,8 @@ def export(out: Workdir, model: ModelArtifact, *, config: ExportConfig) -> Draft
 
 def _write(source: Source, target: Target, out: Path) -> Written:
     match target:
-        case Openvino():
-            written = save_openvino(source, out)
+        case Openvino(activations=activations):
+            written = save_openvino(source, out, rounds_activations=activations == "auto")
             _copy_config(source, out)
         case Gguf(float_type=float_type, pre_tokenizer=pre_tokenizer):
             return save_gguf(source, out, float_type=float_type, pre_tokenizer=pre_tokenizer)
