@@ -127,6 +127,30 @@ def test_steps_are_every_kernel_and_every_tile() -> None:
     assert len({json.dumps(label) for label in labels}) == len(labels)
 
 
+def test_a_whole_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """All but the GPU: kernels are those of the CPU, and the clock is a fixed one."""
+    out = tmp_path / "out.json"
+    words = f"linear_kernels.py --out {out} --shapes 256x48 --rows 1 17 --kernels bf16".split()
+    monkeypatch.setattr(sys, "argv", [*words, "ours int4", "torch int8"])
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
+    monkeypatch.setattr(linear, "ceilings", lambda: CEILINGS)
+    monkeypatch.setattr(linear, "header", lambda found: {"ceilings": found, "rows": [], "left_out": []})
+    monkeypatch.setattr(linear, "num_copies", lambda weight_bytes: 2)
+    monkeypatch.setattr(linear, "timed", lambda calls: (2.0, 4.0))
+    monkeypatch.setattr(linear, "random_rows", lambda rows, inputs: torch.randn(rows, inputs).bfloat16())
+    monkeypatch.setattr(linear, "random_weight", lambda inputs, outputs: torch.randn(outputs, inputs))
+    assert linear.main() == 0
+    body = json.loads(out.read_text())
+    assert len(body["rows"]) == 6
+    assert [each.get("error", "") for each in body["rows"]] == ["", "", "torch._int_mm takes no fewer than 17 rows", "", "", ""]  # fmt: skip
+    assert "| 256 x 48 | 17 | ours int4 | int4_kernel | 3.0 | 1.00x |" in capsys.readouterr().out
+    monkeypatch.setattr(sys, "argv", [*words, "--budget-s", "-1"])
+    assert linear.main() == 0
+    body = json.loads(out.read_text())
+    assert (body["rows"], [each["rows"] for each in body["left_out"]]) == ([], [1, 17])
+
+
 def row(kernel: str, time_us: float, *, rows: int = 1, outputs: int = 64, **rest: Any) -> dict[str, Any]:
     place = {"rows": rows, "inputs": 128, "outputs": outputs, "kernel": kernel, "way": "w"}
     return place | {"time_us": time_us, "roofline_frac": 0.5, "relative_error": 0.001} | rest

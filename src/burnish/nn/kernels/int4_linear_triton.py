@@ -42,18 +42,14 @@ def int4_kernel(
         at_next, of_next = ahead * GROUPS * N + at_group, ahead * GROUPS + group
         next_NG = _of_groups(scales, at_next, of_next, num_groups, rows, N)
         next_zero_NG = _of_groups(zeros, at_next, of_next, num_groups, rows, N) if HAS_ZERO else next_NG
-        q_NGK = tl.reshape(_biased(w_CNTI, BLOCK_N, BLOCK_K), (BLOCK_N, GROUPS, GROUP)).to(dtype)
-        if HAS_ZERO:
-            q_NGK -= (zero_NG.to(tl.float32) + 128).to(dtype)[:, :, None]
-        else:
-            q_NGK -= tl.full((1, 1, 1), 136.0, tl.float32).to(dtype)
+        q_NK = _integers(w_CNTI, zero_NG, BLOCK_N, BLOCK_K, GROUPS, HAS_ZERO).to(dtype)
+        q_NK -= tl.full((1, 1), 144.0 if HAS_ZERO else 136.0, tl.float32).to(dtype)
         if GROUPS == 1:  # integers multiply exactly, and their sum is scaled
-            q_NK = tl.reshape(q_NGK, (BLOCK_N, BLOCK_K))
             scale_N = tl.reshape(scale_NG, (BLOCK_N,)).to(tl.float32)
             acc_MN += tl.dot(x_MK, tl.trans(q_NK), input_precision="ieee") * scale_N[None, :]
         else:
-            q_NK = tl.reshape(q_NGK * scale_NG.to(dtype)[:, :, None], (BLOCK_N, BLOCK_K))
-            acc_MN = tl.dot(x_MK, tl.trans(q_NK), acc_MN, input_precision="ieee")
+            q_NGK = tl.reshape(q_NK, (BLOCK_N, GROUPS, GROUP)) * scale_NG.to(dtype)[:, :, None]
+            acc_MN = tl.dot(x_MK, tl.trans(tl.reshape(q_NGK, (BLOCK_N, BLOCK_K))), acc_MN, input_precision="ieee")
         scale_NG, zero_NG = next_NG, next_zero_NG
         at_w += SPLIT_K * CHUNKS * N * 16
     finish(acc_MN, bias, y, partials, locks, M, N, m, rows, SPLIT_K, HAS_BIAS)
@@ -71,14 +67,11 @@ def restore_kernel(
     k, group = tl.arange(0, 128), chunk * GROUPS + tl.arange(0, GROUPS)[None, :]
     at_w = words + chunk.to(tl.int64) * N * 16 + _places(rows, tl.arange(0, 1), N)
     w_CNTI = tl.load(at_w, mask=(rows < N)[None, :, None, None], other=0)
-    q_NGK = tl.reshape(_biased(w_CNTI, BLOCK_N, 128), (BLOCK_N, GROUPS, GROUP)).to(tl.float32) - 128
-    if HAS_ZERO:
-        zero_NG = _of_groups(zeros, group * N + rows[:, None], group, num_groups, rows, N)
-        q_NGK -= zero_NG.to(tl.float32)[:, :, None]
-    else:
-        q_NGK -= 8
     scale_NG = _of_groups(scales, group * N + rows[:, None], group, num_groups, rows, N)
-    w_NK = tl.reshape(q_NGK * scale_NG.to(tl.float32)[:, :, None], (BLOCK_N, 128))
+    zero_NG = _of_groups(zeros, group * N + rows[:, None], group, num_groups, rows, N) if HAS_ZERO else scale_NG
+    q_NK = _integers(w_CNTI, zero_NG, BLOCK_N, 128, GROUPS, HAS_ZERO).to(tl.float32) - (144 if HAS_ZERO else 136)
+    w_NGK = tl.reshape(q_NK, (BLOCK_N, GROUPS, GROUP)) * scale_NG.to(tl.float32)[:, :, None]
+    w_NK = tl.reshape(w_NGK, (BLOCK_N, 128))
     at = rows.to(tl.int64)[:, None] * K + chunk * 128 + k[None, :]
     tl.store(out + at, w_NK.to(out.dtype.element_ty), mask=(rows < N)[:, None] & (chunk * 128 + k < K)[None, :])
 
@@ -96,21 +89,31 @@ def _of_groups(numbers, at, group, num_groups, rows, N):
 
 
 @triton.jit
-def _biased(w_CNTI, BLOCK_N: tl.constexpr, BLOCK_K: tl.constexpr):
-    """Give 128 + q of the words' integers as bf16 numbers, (N, K).
+def _integers(
+    w_CNTI, zero_NG, BLOCK_N: tl.constexpr, BLOCK_K: tl.constexpr, GROUPS: tl.constexpr, HAS_ZERO: tl.constexpr
+):  # fmt: skip
+    """Give 144 + q - zero of the words' integers as bf16 numbers, or 128 + q without zero points, (N, K).
 
-    128 + q is written straight into the mantissa, two numbers to an operation, and a thread's numbers are those that
-    the matrix instruction wants of it: nothing passes through shared memory.
+    The integers are written straight into the mantissa, two to an operation, and a thread's numbers are those that the
+    matrix instruction wants of it: nothing passes through shared memory.
     """
+    CHUNKS: tl.constexpr = BLOCK_K // 128
     w_NCIT = tl.permute(w_CNTI, (1, 0, 3, 2))
-    even = tl.join(_pair(w_NCIT, 0), _pair(w_NCIT, 8))
-    odd = tl.join(_pair(w_NCIT, 4), _pair(w_NCIT, 12))
+    if HAS_ZERO:
+        added_NG = (16 - zero_NG.to(tl.int32)) * 0x00010001
+        added_NGI = tl.broadcast_to(added_NG[:, :, None], (BLOCK_N, GROUPS, 4 * CHUNKS // GROUPS))
+        added = tl.reshape(added_NGI, (BLOCK_N, CHUNKS, 4, 1))
+    else:
+        added = 0
+    even = tl.join(_pair(w_NCIT, added, 0), _pair(w_NCIT, added, 8))
+    odd = tl.join(_pair(w_NCIT, added, 4), _pair(w_NCIT, added, 12))
     q_NCITBSS = tl.join(even, odd)
     return tl.reshape(tl.permute(q_NCITBSS, (0, 1, 2, 5, 6, 3, 4)), (BLOCK_N, BLOCK_K))
 
 
 @triton.jit
-def _pair(words, shift: tl.constexpr):
-    both = ((words >> shift) & 0x000F000F) | 0x43004300  # 0x4300 is 128 in bf16, whose last bits count by 1
+def _pair(words, added, shift: tl.constexpr):
+    # 0x4300 is 128 in bf16, whose seven last bits count by 1: integers up to 31 fit beside it
+    both = (((words >> shift) & 0x000F000F) | 0x43004300) + added
     low = (both & 0xFFFF).to(tl.int16).to(tl.bfloat16, bitcast=True)
     return tl.join(low, (both >> 16).to(tl.int16).to(tl.bfloat16, bitcast=True))
