@@ -268,7 +268,8 @@ def test_every_package_of_the_environments_is_pinned() -> None:
     script = (PEERS / "environments.sh").read_text(encoding="utf-8")
     subprocess.run(["bash", "-n", str(PEERS / "environments.sh")], check=True)
     arrays = dict(re.findall(r"^(\w+)=\(([^)]*)\)", script, re.MULTILINE))
-    assert set(arrays) == {tool.environment for tool in runs.TOOLS.values()} - {None}
+    ours = {tool.environment for tool in runs.TOOLS.values()} - {None}
+    assert set(arrays) == ours | {"nncf", "llmcompressor"}  # the last two are of the compression benchmark
     assert all("==" in package for packages in arrays.values() for package in packages.split())
     assert "datatrove==0.10.1" in arrays["datatrove"]
     assert "py-data-juicer==1.6.1" in arrays["data_juicer"]
