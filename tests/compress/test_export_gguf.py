@@ -262,7 +262,7 @@ def test_a_model_changed_after_it_was_quantised_is_refused(tmp_path: Path) -> No
 
 
 def test_what_no_export_knows_is_refused(tiny_model: Path, tmp_path: Path) -> None:
-    with pytest.raises(BurnishError, match="export a model, not an adapter"):
+    with pytest.raises(BurnishError, match="give a merged model, not an adapter"):
         Source.read(tmp_path)
     for path in tiny_model.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())

@@ -45,6 +45,7 @@ from burnish.evaluate.exported import ExportParityConfig, check_export
 from burnish.evaluate.generate import load_generate
 from burnish.evaluate.latency import load_served
 from burnish.evaluate.parity import check_parity
+from burnish.evaluate.race import race
 from burnish.evaluate.score import ScoreConfig, score_model, score_served, score_tuned
 from burnish.evaluate.served_text import compare_served, read_text
 from burnish.evaluate.speculative import measure_draft
@@ -190,7 +191,7 @@ def test_every_stage_gives_the_same_bytes_again_and_leaves_its_inputs_alone(run:
 def test_the_contract_covers_every_stage_that_makes_bytes(calls: list[Call]) -> None:
     """A stage that the chain gains must be added above, or named here as one that measures or shows times."""
     pages = {write_report, write_data_report, write_search_report, write_forms_page, write_optimize_page}
-    timed = {load_generate, load_served, check_parity, score_served, measure_draft, compare_served}
+    timed = {load_generate, load_served, race, check_parity, score_served, measure_draft, compare_served}
     stages = {
         value
         for module in (
