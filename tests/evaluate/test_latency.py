@@ -50,7 +50,8 @@ def test_a_served_load_leaves_its_evidence(run: Run, compressed: ModelArtifact, 
     assert [row["num_tokens"] for row in rows] == [12] * 8
     for row in rows:
         assert row["ttft_s"] + sum(row["gaps_s"]) == pytest.approx(row["total_s"])
-        assert 1 <= len(row["gaps_s"]) <= 11
+        assert len(row["gaps_s"]) <= 11  # fewer where tokens came together, as they do on a busy machine
+    assert any(row["gaps_s"] for row in rows)
 
 
 def test_requests_that_fail_are_counted(run: Run, compressed: ModelArtifact, headlines: DatasetArtifact) -> None:
