@@ -94,8 +94,12 @@ def test_figures_follow_from_the_step(tiny_model: Path) -> None:
     assert shown["mfu_frac"] == pytest.approx(2000 * flops_per_token(model) / peak_flops_per_s("float32"))
     assert shown["memory_bytes"] > 1e7
     assert "last_snapshot_unix_s" not in shown
-    assert live.note(1.5, 1e-4, shown).startswith("loss 1.500 · lr 1.0e-04 · 2,000 tokens/s · MFU ")
-    assert live.note(1.5, 1e-4, shown).endswith(" GiB")
+    assert live.note({"grad_norm": 9.0, "loss_nats": 1.5}, 1e-4, shown).startswith(
+        "loss 1.500 · lr 1.0e-04 · 2,000 tokens/s · MFU "
+    )
+    assert live.note({"loss_nats": 1.5}, 1e-4, shown).endswith(" GiB")
+    assert live.note({"feature_loss": 0.25}, 1e-4, shown).startswith("feature loss 0.250 · lr ")
+    assert live.note({"grad_norm": 9.0}, 1e-4, shown).startswith("step left out · lr ")
 
 
 def test_what_begins_to_train_later_counts_later(tiny_model: Path) -> None:

@@ -79,10 +79,18 @@ class Live:
         """Remember when the last snapshot was taken."""
         self.last_snapshot_unix_s = time.time()
 
-    def note(self, loss: float, lr: float, shown: Mapping[str, float]) -> str:
-        """Say in a line what stands beside the bar, which has the time left."""
+    def note(self, measured: Mapping[str, float], lr: float, shown: Mapping[str, float]) -> str:
+        """Say in a line what stands beside the bar, which has the time left.
+
+        Args:
+            measured: of the step, its loss among it unless the step was left out.
+        """
+        name = next((name for name in ("loss_nats", "feature_loss") if name in measured), None)
+        words = (
+            "step left out" if name is None else f"{name.removesuffix('_nats').replace('_', ' ')} {measured[name]:.3f}"
+        )
         return (
-            f"loss {loss:.3f} · lr {lr:.1e} · {shown['tokens_per_s']:,.0f} tokens/s · "
+            f"{words} · lr {lr:.1e} · {shown['tokens_per_s']:,.0f} tokens/s · "
             f"MFU {shown['mfu_frac']:.0%} · {shown['memory_bytes'] / 2**30:.1f} GiB"
         )
 

@@ -156,7 +156,7 @@ class _Fit(Generic[T]):
         phase = sum(step >= group.from_step for group in self.groups)
         shown = self.live.step(tokens=num_tokens, tokens_total=total, seconds=seconds, phase=phase)
         self.out.metrics(step + 1, **measured, lr=lr, **shown)
-        return self.live.note(measured.get("loss_nats", math.nan), lr, shown)
+        return self.live.note(measured, lr, shown)
 
     def should_validate(self, step: int, validation: Sequence[T]) -> bool:
         """Tell whether validation is due after a step, counted from 1: at the end and so often in between."""
