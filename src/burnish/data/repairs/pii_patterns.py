@@ -29,7 +29,9 @@ _EMAIL = re.compile(
     r"(?<![A-Za-z0-9._%+-])[A-Za-z0-9_%+][A-Za-z0-9._%+-]{0,63}@"
     r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.){1,8}[A-Za-z]{2,24}(?![A-Za-z0-9-])"
 )
-_URL_CREDENTIALS = re.compile(r"(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]{1,20}://([^\s/:@?#]{1,100}:[^\s/@]{1,200})@")
+_URL_CREDENTIALS = re.compile(
+    r"(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]{1,20}://([^\s/:@?#]{1,100}:[^\s/@]{1,200})@(?=[A-Za-z0-9\[])"
+)
 _IN_URL = re.compile(r"://[^\s/@]{0,100}:\Z")
 _SAMPLE_CREDENTIALS = re.compile(
     r"\W*(?:user(?:name)?|login|name|usr)\W*:\W*(?:pass(?:word|wd)?|pw|secret|pwd)\W*", re.IGNORECASE
